@@ -1,4 +1,10 @@
 //! Virtual machines on Apple's Hypervisor.framework, Intel and Apple silicon, and on a software CPU everywhere else.
-#![warn(missing_docs)]
 
 extern crate self as xhv;
+
+mod engine;
+mod error;
+mod memory;
+
+pub use error::{Code, Error};
+pub use memory::{Memory, Permissions, host_page_size};

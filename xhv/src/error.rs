@@ -1,0 +1,135 @@
+//! What can go wrong: the framework's own codes, and the errors that the typed API makes of them.
+
+use core::fmt;
+
+/// A return code of the framework (`hv_return_t`). An open set: unknown codes keep their number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code(pub i32);
+
+impl Code {
+    /// The call did what it was asked to.
+    pub const SUCCESS: Self = Self(0);
+    /// Unspecified failure; on Intel also: the CPU refused the VM entry instruction.
+    pub const ERROR: Self = Self(0xfae9_4001_u32 as i32);
+    /// The resource is in use, for example a second VM in this process.
+    pub const BUSY: Self = Self(0xfae9_4002_u32 as i32);
+    /// An argument was refused.
+    pub const BAD_ARGUMENT: Self = Self(0xfae9_4003_u32 as i32);
+    /// The guest is in a state that it cannot be run from (Apple silicon).
+    pub const ILLEGAL_GUEST_STATE: Self = Self(0xfae9_4004_u32 as i32);
+    /// Out of memory, vCPUs or address spaces.
+    pub const NO_RESOURCES: Self = Self(0xfae9_4005_u32 as i32);
+    /// There is no such VM or vCPU, or no virtualization on this host.
+    pub const NO_DEVICE: Self = Self(0xfae9_4006_u32 as i32);
+    /// The process may not: the entitlement is missing.
+    pub const DENIED: Self = Self(0xfae9_4007_u32 as i32);
+    /// Intel: a buffer that was passed is not accessible (macOS 12.0 and later).
+    pub const FAULT: Self = Self(0xfae9_4008_u32 as i32);
+    /// Apple silicon (macOS 26.0 and later): it exists already. The same number as [`Code::FAULT`].
+    pub const EXISTS: Self = Self::FAULT;
+    /// Not supported on this host.
+    pub const UNSUPPORTED: Self = Self(0xfae9_400f_u32 as i32);
+
+    /// `Ok` for [`Code::SUCCESS`], the code itself as error for the rest.
+    ///
+    /// # Errors
+    /// Any code but [`Code::SUCCESS`].
+    pub const fn result(self) -> Result<(), Self> {
+        if self.0 == 0 { Ok(()) } else { Err(self) }
+    }
+
+    /// The framework's name of the code, if it is a known one.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::SUCCESS => "HV_SUCCESS",
+            Self::ERROR => "HV_ERROR",
+            Self::BUSY => "HV_BUSY",
+            Self::BAD_ARGUMENT => "HV_BAD_ARGUMENT",
+            Self::ILLEGAL_GUEST_STATE => "HV_ILLEGAL_GUEST_STATE",
+            Self::NO_RESOURCES => "HV_NO_RESOURCES",
+            Self::NO_DEVICE => "HV_NO_DEVICE",
+            Self::DENIED => "HV_DENIED",
+            Self::FAULT => "HV_FAULT/HV_EXISTS",
+            Self::UNSUPPORTED => "HV_UNSUPPORTED",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "hv_return_t({:#010x})", self.0 as u32),
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// What a call of this library can answer instead of its result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument was refused before any engine saw it.
+    Argument {
+        /// The call.
+        call: &'static str,
+        /// What is wrong, and what is accepted.
+        why: String,
+    },
+    /// The engine refused a call.
+    Call {
+        /// The engine's function, by the framework's name.
+        call: &'static str,
+        /// What it answered.
+        code: Code,
+        /// The likely cause, in words; empty where nothing is known.
+        cause: String,
+    },
+    /// The host has no such function.
+    Unavailable {
+        /// The framework's function.
+        function: &'static str,
+        /// The macOS version that brought it.
+        since: &'static str,
+    },
+    /// The host refused memory.
+    Memory {
+        /// The size that was asked for, in bytes.
+        size: u64,
+        /// The host's answer.
+        why: String,
+    },
+    /// An access outside of a memory, or of what a guest has mapped.
+    OutOfRange {
+        /// Where the access starts: an offset or a guest-physical address.
+        address: u64,
+        /// How many bytes it asked for.
+        size: u64,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument { call, why } => write!(f, "{call}: {why}"),
+            Self::Call { call, code, cause } if cause.is_empty() => write!(f, "{call}: {code}"),
+            Self::Call { call, code, cause } => write!(f, "{call}: {code}: {cause}"),
+            Self::Unavailable { function, since } => {
+                write!(f, "{function}: not on this host, needs macOS {since}")
+            }
+            Self::Memory { size, why } => write!(f, "no memory of {size:#x} bytes: {why}"),
+            Self::OutOfRange { address, size } => {
+                write!(f, "{size:#x} bytes at {address:#x} are out of range")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
