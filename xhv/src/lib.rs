@@ -5,6 +5,8 @@ extern crate self as xhv;
 mod engine;
 mod error;
 mod memory;
+pub mod typed;
 
 pub use error::{Code, Error};
 pub use memory::{Memory, Permissions, host_page_size};
+pub use xhv_macros::spec;
