@@ -3,4 +3,5 @@
 //! `memory` holds guest memory as a CPU sees it, `dispatch` runs decoded code; a folder for each architecture has the rest.
 
 pub(crate) mod dispatch;
+pub(crate) mod float;
 pub(crate) mod memory;
