@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::typed::Version;
+
 /// A return code of the framework (`hv_return_t`). An open set: unknown codes keep their number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code(pub i32);
@@ -97,13 +99,43 @@ pub enum Error {
         /// The framework's function.
         function: &'static str,
         /// The macOS version that brought it.
-        since: &'static str,
+        since: Version,
     },
     /// The host refused memory.
     Memory {
         /// The size that was asked for, in bytes.
         size: u64,
         /// The host's answer.
+        why: String,
+    },
+    /// A row of a table could not be read or written.
+    Row {
+        /// `"read"` or `"write"`.
+        verb: &'static str,
+        /// The row, by the manual's name.
+        row: &'static str,
+        /// What the engine answered.
+        code: Code,
+        /// The likely cause, in words; empty where nothing is known.
+        cause: String,
+    },
+    /// No engine can run this VM here.
+    NoEngine {
+        /// What is missing, in words.
+        why: String,
+    },
+    /// Something that the guest or the host must have and does not.
+    Missing {
+        /// What was asked for.
+        call: &'static str,
+        /// What is missing, by name.
+        what: String,
+    },
+    /// A snapshot that cannot be used.
+    Snapshot {
+        /// Where in it: a path of names, or a line and column.
+        place: String,
+        /// What is wrong there.
         why: String,
     },
     /// An access outside of a memory, or of what a guest has mapped.
@@ -124,6 +156,22 @@ impl fmt::Display for Error {
             Self::Unavailable { function, since } => {
                 write!(f, "{function}: not on this host, needs macOS {since}")
             }
+            Self::Row {
+                verb,
+                row,
+                code,
+                cause,
+            } if cause.is_empty() => write!(f, "{verb} {row}: {code}"),
+            Self::Row {
+                verb,
+                row,
+                code,
+                cause,
+            } => write!(f, "{verb} {row}: {code}: {cause}"),
+            Self::NoEngine { why } => write!(f, "no engine: {why}"),
+            Self::Missing { call, what } => write!(f, "{call}: {what}"),
+            Self::Snapshot { place, why } if place.is_empty() => write!(f, "snapshot: {why}"),
+            Self::Snapshot { place, why } => write!(f, "snapshot, {place}: {why}"),
             Self::Memory { size, why } => write!(f, "no memory of {size:#x} bytes: {why}"),
             Self::OutOfRange { address, size } => {
                 write!(f, "{size:#x} bytes at {address:#x} are out of range")
@@ -133,3 +181,74 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl Error {
+    /// The engine's code, where the engine was asked.
+    #[must_use]
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Call { code, .. } | Self::Row { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// A refused engine call, with the likely cause of the code.
+    pub(crate) fn call(call: &'static str, code: Code) -> Self {
+        Self::Call {
+            call,
+            code,
+            cause: likely_cause(call, code).to_owned(),
+        }
+    }
+
+    /// A refused read or write of a row.
+    pub(crate) fn row(verb: &'static str, row: &'static str, code: Code) -> Self {
+        let cause = match code {
+            Code::UNSUPPORTED => "this host or engine does not have it",
+            Code::NO_DEVICE => "the vCPU is gone, or belongs to another thread",
+            _ => "",
+        };
+        Self::Row {
+            verb,
+            row,
+            code,
+            cause: cause.to_owned(),
+        }
+    }
+}
+
+/// What usually lies behind a code, for the calls where that is known (reference notes, sections 2, 3 and 14).
+fn likely_cause(call: &str, code: Code) -> &'static str {
+    match (call, code) {
+        ("hv_vm_create", Code::DENIED) => {
+            "the process lacks the entitlement com.apple.security.hypervisor: sign the program with it (an ad-hoc signature will do)"
+        }
+        ("hv_vm_create", Code::BUSY) => {
+            "this process has a VM already, and the framework allows one; or another hypervisor holds the processor's VMX"
+        }
+        ("hv_vm_create", Code::UNSUPPORTED | Code::NO_DEVICE) => {
+            "the processor or the system cannot virtualize: see `sysctl kern.hv_support`"
+        }
+        ("hv_vcpu_create", Code::NO_RESOURCES) => "the VM has as many vCPUs as the host allows",
+        ("hv_vcpu_create", Code::BUSY) => {
+            "this thread has a vCPU already, and the framework allows one for each thread"
+        }
+        ("hv_vm_map" | "hv_vm_map_space", Code::BAD_ARGUMENT) => {
+            "addresses and sizes have to be multiples of the host's page size"
+        }
+        ("hv_vm_map" | "hv_vm_map_space", Code::ERROR) => {
+            "the range overlaps one that is mapped: unmap it first"
+        }
+        ("hv_vcpu_enable_native_msr", _) => {
+            "only the MSRs that the table marks `native` can be enabled so"
+        }
+        ("hv_vcpu_run_until", Code::UNSUPPORTED) => {
+            "a deadline needs the VMX-preemption timer, which this processor lacks"
+        }
+        ("hv_vcpu_flush", Code::UNSUPPORTED) => "the call has had no effect since macOS 11.0",
+        (_, Code::DENIED) => "the process lacks an entitlement",
+        (_, Code::NO_DEVICE) => "there is no VM in this process, or the vCPU is gone",
+        (_, Code::UNSUPPORTED) => "this host does not have it",
+        _ => "",
+    }
+}

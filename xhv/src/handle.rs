@@ -100,9 +100,7 @@ impl Control {
             self.in_run.store(false, Ordering::SeqCst);
             let mut parked = lock(&self.parked);
             self.changed.notify_all();
-            while parked.pauses > 0
-                && self.requests.load(Ordering::SeqCst) & (CANCEL | WORK) == 0
-            {
+            while parked.pauses > 0 && self.requests.load(Ordering::SeqCst) & (CANCEL | WORK) == 0 {
                 parked = wait(&self.changed, parked);
             }
             drop(parked);
@@ -161,12 +159,8 @@ impl Control {
             if !self.in_run.load(Ordering::SeqCst) {
                 break;
             }
-            let waited = self
-                .changed
-                .wait_timeout(parked, Duration::from_millis(1));
-            parked = waited
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .0;
+            let waited = self.changed.wait_timeout(parked, Duration::from_millis(1));
+            parked = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
 

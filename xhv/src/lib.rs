@@ -4,9 +4,18 @@ extern crate self as xhv;
 
 mod engine;
 mod error;
+mod guest_memory;
+mod handle;
+mod host;
 mod memory;
+mod thread;
+pub mod time;
 pub mod typed;
 
 pub use error::{Code, Error};
+pub use guest_memory::{Gpa, Mapping};
+pub use handle::VcpuHandle;
+pub use host::{Architecture, Engine, Host};
 pub use memory::{Memory, Permissions, host_page_size};
+pub use thread::VcpuThread;
 pub use xhv_macros::spec;
