@@ -11,6 +11,7 @@ mod memory;
 mod thread;
 pub mod time;
 pub mod typed;
+pub mod x86_64;
 
 pub use error::{Code, Error};
 pub use guest_memory::{Gpa, Mapping};
