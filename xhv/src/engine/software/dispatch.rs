@@ -131,6 +131,43 @@ impl<C: 'static> Op<C> {
             imm: 0,
         }
     }
+
+    /// An operation that calls `function`, a plain function or a closure without captures; `ends` says that it never answers [`Flow::Next`].
+    pub(crate) fn with<F>(ends: bool, function: F) -> Self
+    where
+        F: Fn(&mut C, &Self) -> Result<Flow, Stop> + Copy + 'static,
+    {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "the function must not capture anything"
+            )
+        };
+        let _ = function; // one exists, so that there may be another (see `Called`)
+        if ends {
+            Self::new::<Called<F, true>>()
+        } else {
+            Self::new::<Called<F, false>>()
+        }
+    }
+}
+
+/// The step that calls a function: made by [`Op::with`] only.
+struct Called<F, const ENDS: bool>(PhantomData<F>);
+
+impl<C: 'static, F, const ENDS: bool> Step<C> for Called<F, ENDS>
+where
+    F: Fn(&mut C, &Op<C>) -> Result<Flow, Stop> + Copy + 'static,
+{
+    const MEMORY: bool = false;
+    const ENDS: bool = ENDS;
+
+    #[inline(always)]
+    fn step<P: Path>(cpu: &mut C, op: &Op<C>) -> Result<Flow, Stop> {
+        // SAFETY: `Op::with` was given a value of `F`, which has no bytes and is `Copy`: this is a copy of it.
+        let function: F = unsafe { core::mem::zeroed() };
+        function(cpu, op)
+    }
 }
 
 /// A straight run of operations; the last one ends it.

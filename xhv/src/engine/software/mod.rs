@@ -5,3 +5,4 @@
 pub(crate) mod dispatch;
 pub(crate) mod float;
 pub(crate) mod memory;
+pub(crate) mod x86_64;

@@ -235,6 +235,23 @@ impl View {
         Some(unsafe { update(host, change) })
     }
 
+    /// Loads, changes and stores, not atomically; answers what was there. `None`, and nothing done, as for [`View::store`].
+    #[inline(always)]
+    pub(crate) fn modify<T: Scalar>(
+        &self,
+        regime: usize,
+        va: u64,
+        mut change: impl FnMut(T) -> T,
+    ) -> Option<T> {
+        let host = self.writable(regime, va, T::SIZE)?;
+        // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`). A write tag
+        // is only given to pages that may be read.
+        let old = unsafe { T::load(host) };
+        // SAFETY: as above.
+        unsafe { T::store(host, change(old)) };
+        Some(old)
+    }
+
     /// Copies `len` bytes, lowest address first in steps of `step` bytes, as a repeated string instruction would, if both
     /// ranges lie within a page that the TLB knows. `None`, and nothing done, else.
     pub(crate) fn copy(
@@ -366,6 +383,12 @@ impl View {
         unsafe { T::store(memory.as_ptr().wrapping_add(offset as usize), value) };
         memory.written(offset, T::SIZE);
         Ok(())
+    }
+
+    /// Whether a byte can be stored by guest-physical address.
+    pub(crate) fn can_store_physical(&self, gpa: u64) -> Result<(), Fault> {
+        self.physical::<u8>(gpa, Permissions::READ | Permissions::WRITE)
+            .map(drop)
     }
 
     /// Loads, changes and stores in one atomic step by guest-physical address; answers what was there. An address that is not

@@ -1,0 +1,313 @@
+//! Instructions into operations: the assembler of blocks, and the families that know the instructions.
+//!
+//! A family (`exec/…`, and others beside it) has a function [`Family`] that is offered each instruction in turn. It emits
+//! operations and answers true, or answers false and emits nothing. Nobody's instruction raises #UD.
+
+use iced_x86::{Instruction, MemorySize, OpKind, Register};
+
+use super::Done;
+use super::access::Operation;
+use super::cpu::{Cpu, RIP, Seg, ZERO};
+use super::mode::{Mode, Size};
+use crate::engine::software::dispatch::{Flow, Op, Path, Step};
+
+/// A family of instructions: emits operations for one of its own, or answers false.
+pub(crate) type Family = fn(&Instruction, &mut Assembler) -> bool;
+
+/// All families, most frequent first.
+const FAMILIES: &[Family] = &[];
+
+/// An instruction's step. What [`Step`] is to the dispatcher, with the bookkeeping of RIP done by [`At`].
+pub(crate) trait Exec: 'static {
+    /// Touches memory through its path.
+    const MEMORY: bool = false;
+    /// Always ends its block.
+    const ENDS: bool = false;
+    /// Does it. RIP is that of the block's start; see `Cpu::next_rip`.
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done;
+}
+
+/// Runs `X`, and sets RIP to its instruction when it traps.
+#[derive(Debug)]
+pub(crate) struct At<X>(core::marker::PhantomData<X>);
+
+impl<X: Exec> Step<Cpu> for At<X> {
+    const MEMORY: bool = X::MEMORY;
+    const ENDS: bool = X::ENDS;
+
+    #[inline(always)]
+    fn step<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let done = X::run::<P>(cpu, op);
+        if done == Err(crate::engine::software::dispatch::Stop::Trap) {
+            cpu.trapped(op);
+        }
+        done
+    }
+}
+
+impl Cpu {
+    #[cold]
+    #[inline(never)]
+    fn trapped(&mut self, op: &Operation) {
+        self.rip = self.rip.wrapping_add(u64::from(op.at)) & self.mode.code.mask();
+        self.retired += u64::from(op.x[2]).saturating_sub(1);
+    }
+}
+
+/// How an instruction refers to its operands in the fields of an operation.
+///
+/// `r[2]`, `r[3]`, `r[4]`, `disp`: base, index, scale (log2) and displacement of the memory operand; `x[0]`, `x[1]`: its segment and
+/// address size ([`Size`]); `x[2]`: number of the instruction in its block, from 1; `len`, `at` as the dispatcher says. A step is
+/// free in the use of `r[0]`, `r[1]` and `imm`, and of the memory fields if it has no memory operand.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    ops: Vec<Operation>,
+    mode: Mode,
+    /// Where the instruction being decoded starts in the block, and how many it and those before it are.
+    at: u16,
+    count: u8,
+    /// One instruction only: nothing may be fused.
+    pub(crate) single: bool,
+}
+
+impl Assembler {
+    /// For a block of code that runs in `mode`.
+    pub(crate) fn new(mode: Mode, single: bool) -> Self {
+        Self {
+            ops: Vec::with_capacity(32),
+            mode,
+            at: 0,
+            count: 0,
+            single,
+        }
+    }
+
+    /// The mode. Only what `Mode::decode` covers may be asked for.
+    pub(crate) fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    /// Decodes one more instruction, `at` bytes from the block's start.
+    pub(crate) fn instruction(&mut self, instruction: &Instruction, at: u16) {
+        self.at = at;
+        self.count = self.count.saturating_add(1);
+        if instruction.is_invalid() || !FAMILIES.iter().any(|family| family(instruction, self)) {
+            self.complex_end(instruction, |cpu, _| Err(cpu.ud()));
+        }
+    }
+
+    /// How many instructions it has decoded.
+    pub(crate) fn count(&self) -> u8 {
+        self.count
+    }
+
+    /// What it has made.
+    pub(crate) fn finish(self) -> Vec<Operation> {
+        self.ops
+    }
+
+    /// The operations so far: the last may be taken back by a fusing family.
+    pub(crate) fn ops(&mut self) -> &mut Vec<Operation> {
+        &mut self.ops
+    }
+
+    fn push(&mut self, mut op: Operation, instruction: &Instruction) -> &mut Operation {
+        op.at = self.at;
+        op.len = instruction.len() as u8;
+        op.x[2] = self.count;
+        op.r[2] = ZERO;
+        op.r[3] = ZERO;
+        if has_memory(instruction) {
+            self.memory_operand(&mut op, instruction);
+        }
+        self.ops.push(op);
+        let last = self.ops.len() - 1;
+        &mut self.ops[last]
+    }
+
+    fn memory_operand(&self, op: &mut Operation, i: &Instruction) {
+        let base = i.memory_base();
+        op.x[0] = segment_number(i.memory_segment());
+        op.x[1] = address_size(i) as u8;
+        op.r[3] = if i.memory_index().is_gpr() {
+            gpr_number(i.memory_index())
+        } else {
+            ZERO
+        };
+        op.r[4] = i.memory_index_scale().trailing_zeros() as u8;
+        match base {
+            Register::RIP | Register::EIP => {
+                // iced gives the absolute address for the instruction pointer it was told: 0 for the block's start.
+                op.r[2] = RIP;
+                op.disp = i.memory_displacement64() as i32;
+            }
+            _ => {
+                op.r[2] = if base.is_gpr() {
+                    gpr_number(base)
+                } else {
+                    ZERO
+                };
+                op.disp = i.memory_displacement64() as i32;
+            }
+        }
+    }
+
+    /// Emits `X` with the instruction's memory operand, if it has one.
+    pub(crate) fn emit<X: Exec>(&mut self, instruction: &Instruction) -> &mut Operation {
+        self.push(Op::new::<At<X>>(), instruction)
+    }
+
+    /// Emits `L` if [`Assembler::is_long`], else `S`.
+    pub(crate) fn emit_either<L: Exec, S: Exec>(
+        &mut self,
+        instruction: &Instruction,
+    ) -> &mut Operation {
+        if self.is_long(instruction) {
+            self.emit::<L>(instruction)
+        } else {
+            self.emit::<S>(instruction)
+        }
+    }
+
+    /// Whether the instruction's memory operand is one for `access::Long`: 64-bit mode and address size, no FS or GS.
+    pub(crate) fn is_long(&self, i: &Instruction) -> bool {
+        self.mode.code == Size::Bits64
+            && address_size(i) == Size::Bits64
+            && !matches!(i.memory_segment(), Register::FS | Register::GS)
+    }
+
+    /// Emits a call of `function`, with RIP exactly at the instruction. It may answer [`Flow::End`] (RIP set to where to go on), or
+    /// [`Flow::Next`] (RIP untouched).
+    pub(crate) fn complex<F>(&mut self, instruction: &Instruction, function: F) -> &mut Operation
+    where
+        F: Fn(&mut Cpu, &Operation) -> Done + Copy + 'static,
+    {
+        let op = Op::with(false, move |cpu: &mut Cpu, op: &Operation| {
+            call(cpu, op, function)
+        });
+        self.push(op, instruction)
+    }
+
+    /// The same, and the block always ends: a [`Flow::Next`] of `function` means to go on behind the instruction.
+    pub(crate) fn complex_end<F>(
+        &mut self,
+        instruction: &Instruction,
+        function: F,
+    ) -> &mut Operation
+    where
+        F: Fn(&mut Cpu, &Operation) -> Done + Copy + 'static,
+    {
+        let op = Op::with(true, move |cpu: &mut Cpu, op: &Operation| {
+            let flow = call(cpu, op, function)?;
+            if flow == Flow::Next {
+                cpu.rip = cpu.next_rip(op) & cpu.mode.code.mask();
+                cpu.retired += u64::from(op.x[2]);
+            }
+            Ok(Flow::End)
+        });
+        self.push(op, instruction)
+    }
+
+    /// Ends the block behind the last instruction, which did not: code goes on at `at`.
+    pub(crate) fn go_on(&mut self, at: u16) {
+        let mut op = Op::with(true, |cpu: &mut Cpu, op: &Operation| {
+            cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.code.mask();
+            cpu.retired += u64::from(op.x[2]);
+            Ok(Flow::End)
+        });
+        op.at = at;
+        op.x[2] = self.count;
+        self.ops.push(op);
+    }
+}
+
+/// Calls a complex instruction's function with RIP at the instruction, and counts it if it ends the block.
+#[inline(always)]
+fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -> Done) -> Done {
+    let start = cpu.rip;
+    cpu.rip = start.wrapping_add(u64::from(op.at)) & cpu.mode.code.mask();
+    let here = cpu.rip;
+    let done = function(cpu, op);
+    match done {
+        Ok(Flow::Next) if cpu.code_hit => {
+            cpu.rip = here.wrapping_add(u64::from(op.len)) & cpu.mode.code.mask();
+            cpu.code_hit = false;
+            cpu.retired += u64::from(op.x[2]);
+            Ok(Flow::End)
+        }
+        Ok(Flow::Next) => {
+            cpu.rip = start;
+            done
+        }
+        Ok(_) => {
+            cpu.retired += u64::from(op.x[2]);
+            done
+        }
+        Err(_) => {
+            cpu.retired += u64::from(op.x[2]).saturating_sub(1);
+            done
+        }
+    }
+}
+
+/// Whether some operand is a memory operand with base, index and displacement.
+pub(crate) fn has_memory(i: &Instruction) -> bool {
+    (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory)
+}
+
+/// The address size of a memory operand.
+pub(crate) fn address_size(i: &Instruction) -> Size {
+    let by = |register: Register| match register.size() {
+        2 => Some(Size::Bits16),
+        4 => Some(Size::Bits32),
+        8 => Some(Size::Bits64),
+        _ => None,
+    };
+    let registers = [i.memory_base(), i.memory_index()];
+    registers
+        .into_iter()
+        .filter(|register| register.is_gpr() || register.is_ip())
+        .find_map(by)
+        .unwrap_or(match i.memory_displ_size() {
+            2 => Size::Bits16,
+            4 => Size::Bits32,
+            8 => Size::Bits64,
+            // No base, index or displacement: nothing to truncate.
+            _ => Size::Bits64,
+        })
+}
+
+/// The number of a segment register.
+pub(crate) fn segment_number(register: Register) -> u8 {
+    match register {
+        Register::ES => Seg::Es as u8,
+        Register::CS => Seg::Cs as u8,
+        Register::SS => Seg::Ss as u8,
+        Register::FS => Seg::Fs as u8,
+        Register::GS => Seg::Gs as u8,
+        _ => Seg::Ds as u8,
+    }
+}
+
+/// The number of a general register of any size. AH, CH, DH and BH have bit 7 set, over the number of the register they are in.
+pub(crate) fn gpr_number(register: Register) -> u8 {
+    match register {
+        Register::AH | Register::CH | Register::DH | Register::BH => {
+            0x80 | (register as u8 - Register::AH as u8)
+        }
+        _ => register.number() as u8,
+    }
+}
+
+/// Size in bytes of operand `n`, register or memory.
+pub(crate) fn operand_size(i: &Instruction, n: u32) -> usize {
+    match i.op_kind(n) {
+        OpKind::Register => i.op_register(n).size(),
+        OpKind::Memory => memory_bytes(i.memory_size()),
+        _ => 0,
+    }
+}
+
+fn memory_bytes(size: MemorySize) -> usize {
+    size.size()
+}

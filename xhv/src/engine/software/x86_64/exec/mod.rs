@@ -1,0 +1,1 @@
+//! What instructions do: a file for each family of integer instructions.
