@@ -8,7 +8,9 @@ const DAY: u64 = 86_400_000;
 
 /// Milliseconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
 /// Year, month and day of a day number since 1970 in the Gregorian calendar.

@@ -58,7 +58,12 @@ pub struct Dos<'io> {
 impl Dos<'_> {
     /// Begins a program whose prefix is at segment `psp` and that owns memory up to segment `end`.
     pub fn start(&mut self, psp: u16, end: u16) {
-        self.state = State { dta: (psp, 0x80), psp, free: (end, end), ..State::default() };
+        self.state = State {
+            dta: (psp, 0x80),
+            psp,
+            free: (end, end),
+            ..State::default()
+        };
     }
 
     fn put(&mut self, byte: u8) {
@@ -251,7 +256,11 @@ impl Dos<'_> {
 
     /// Functions 4Eh and 4Fh: what was found goes to the disk transfer area.
     fn next(&mut self, memory: &dyn Memory) -> Result<(), DosError> {
-        let (name, size) = self.state.found.pop_front().ok_or(DosError::NO_MORE_FILES)?;
+        let (name, size) = self
+            .state
+            .found
+            .pop_front()
+            .ok_or(DosError::NO_MORE_FILES)?;
         let (date, time) = clock::file_stamp();
         let mut entry = [0; 43];
         entry[0x15] = 0x20;
@@ -330,7 +339,10 @@ impl Dos<'_> {
 fn bytes_until(memory: &dyn Memory, segment: u16, offset: u16, end: u8) -> Vec<u8> {
     let mut all = vec![0; 0x1_0000];
     memory.read(segment, offset, &mut all);
-    let len = all.iter().position(|&byte| byte == end).unwrap_or(all.len());
+    let len = all
+        .iter()
+        .position(|&byte| byte == end)
+        .unwrap_or(all.len());
     all.truncate(len);
     all
 }

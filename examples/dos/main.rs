@@ -1,0 +1,5 @@
+mod clock;
+mod files;
+mod int21;
+mod registers;
+fn main() {}

@@ -1,0 +1,5 @@
+mod acpi;
+mod boot;
+mod console;
+mod devices;
+fn main() {}
