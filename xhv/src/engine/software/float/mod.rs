@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `format` | formats, unpacking to a [`Number`](format::Number), rounding and packing |
 //! | `arith` | add, multiply, divide, square root, fused multiply-add, remainder |
+//! | `transcendental` | sine, logarithm, … of the x87 unit |
 //! | `convert` | between formats, from and to integers, rounding to an integer, comparison |
 //!
 //! Numbers of all formats travel as the low bits of a `u128`.
@@ -17,10 +18,12 @@ mod convert;
 mod format;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod oracle;
+mod transcendental;
 
 pub(crate) use arith::{add, div, fma, mul, remainder, sqrt, sub};
 pub(crate) use convert::{compare, convert, from_int, to_int, to_integral};
 pub(crate) use format::{F16, F32, F64, F80, Format, Kind, Number, round_pack};
+pub(crate) use transcendental::{Transcendental, transcendental};
 
 /// Rounding direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
