@@ -175,9 +175,7 @@ impl State {
             let (at, size) = component.place();
             present & component.bit() != 0 && image.len() >= at + size
         };
-        let mut state = State {
-            ..State::default()
-        };
+        let mut state = State { ..State::default() };
         if has(Component::X87) {
             let pointers = u32_at(image, 12) | u32_at(image, 20);
             state.set_x87(image, pointers >> 16 != 0);
