@@ -14,7 +14,9 @@ fn main() -> std::process::ExitCode {
         ["names", "x86_64"] => names(xhv::x86_64::ffi::FUNCTIONS, |_| true),
         ["names", "aarch64"] => names(xhv::aarch64::ffi::FUNCTIONS, |_| true),
         ["linked", "x86_64"] => names(xhv::x86_64::ffi::FUNCTIONS, |function| !function.looked_up),
-        ["linked", "aarch64"] => names(xhv::aarch64::ffi::FUNCTIONS, |function| !function.looked_up),
+        ["linked", "aarch64"] => {
+            names(xhv::aarch64::ffi::FUNCTIONS, |function| !function.looked_up)
+        }
         _ => {
             eprintln!("usage: every_binding [names|linked x86_64|aarch64]");
             return std::process::ExitCode::FAILURE;
@@ -30,13 +32,22 @@ fn names(functions: &[FunctionInfo], which: impl Fn(&FunctionInfo) -> bool) {
 }
 
 fn print_all() {
-    for (architecture, functions) in
-        [("x86_64", xhv::x86_64::ffi::FUNCTIONS), ("aarch64", xhv::aarch64::ffi::FUNCTIONS)]
-    {
+    for (architecture, functions) in [
+        ("x86_64", xhv::x86_64::ffi::FUNCTIONS),
+        ("aarch64", xhv::aarch64::ffi::FUNCTIONS),
+    ] {
         println!("{architecture}: {} functions", functions.len());
         for function in functions {
-            let how = if function.looked_up { "looked up" } else { "linked" };
-            let here = if (function.present)() { "here" } else { "absent" };
+            let how = if function.looked_up {
+                "looked up"
+            } else {
+                "linked"
+            };
+            let here = if (function.present)() {
+                "here"
+            } else {
+                "absent"
+            };
             println!(
                 "  {:<44} macOS {:<8} {how:<10} {here:<7} {:p}",
                 function.name,

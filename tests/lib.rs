@@ -1,1 +1,3 @@
 //! What the whole-VM tests share.
+
+pub mod reference;

@@ -18,7 +18,10 @@ pub fn reference(file: &str) -> Option<Value> {
     };
     let path = folder.join(file);
     let Ok(text) = std::fs::read_to_string(&path) else {
-        let why = format!("{file} is not in {}: set XHV_REFERENCE to its folder", folder.display());
+        let why = format!(
+            "{file} is not in {}: set XHV_REFERENCE to its folder",
+            folder.display()
+        );
         assert!(std::env::var_os("XHV_REQUIRE").is_none(), "{why}");
         // Not `eprintln!`: the test harness would swallow it.
         let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
@@ -34,17 +37,24 @@ pub fn text<'a>(fact: &'a Value, member: &str) -> &'a str {
 
 /// A number member of a fact.
 pub fn number(fact: &Value, member: &str) -> u64 {
-    fact[member].as_u64().unwrap_or_else(|| panic!("{member} of {fact}"))
+    fact[member]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{member} of {fact}"))
 }
 
 /// A list member of a fact.
 pub fn list<'a>(fact: &'a Value, member: &str) -> &'a [Value] {
-    fact[member].as_array().unwrap_or_else(|| panic!("{member} of {fact}"))
+    fact[member]
+        .as_array()
+        .unwrap_or_else(|| panic!("{member} of {fact}"))
 }
 
 /// `"10.10.3"` as a version; `None` for null.
 pub fn version(fact: &Value) -> Option<Version> {
-    let mut parts = fact.as_str()?.split('.').map(|part| part.parse().expect("a version"));
+    let mut parts = fact
+        .as_str()?
+        .split('.')
+        .map(|part| part.parse().expect("a version"));
     let mut next = || parts.next().unwrap_or(0);
     Some(Version(next(), next(), next()))
 }
@@ -61,7 +71,8 @@ impl Differences {
     pub fn equal<T: PartialEq + Debug>(&mut self, what: impl Display, table: T, reference: T) {
         self.compared += 1;
         if table != reference {
-            self.found.push(format!("{what}: table {table:?}, reference {reference:?}"));
+            self.found
+                .push(format!("{what}: table {table:?}, reference {reference:?}"));
         }
     }
 
@@ -96,37 +107,68 @@ impl Differences {
     }
 
     /// Compares a bit layout with the fields of a type. `extra` are fields of the type alone, with the reason why.
-    pub fn layout(&mut self, what: &str, fields: &[FieldInfo], facts: &[Value], extra: &[(&str, &str)]) {
+    pub fn layout(
+        &mut self,
+        what: &str,
+        fields: &[FieldInfo],
+        facts: &[Value],
+        extra: &[(&str, &str)],
+    ) {
         let mut told = 0u128;
         for fact in facts {
-            let Some((msb, lsb)) = bits(text(fact, "bits")) else { continue };
+            let Some((msb, lsb)) = bits(text(fact, "bits")) else {
+                continue;
+            };
             let mask = mask(msb, lsb);
             if is_reserved(fact) {
                 continue;
             }
             told |= mask;
-            let inside: Vec<_> =
-                fields.iter().filter(|field| mask & self::mask(field.msb, field.lsb) != 0).collect();
+            let inside: Vec<_> = fields
+                .iter()
+                .filter(|field| mask & self::mask(field.msb, field.lsb) != 0)
+                .collect();
             let whole = inside.len() == 1 && (inside[0].msb, inside[0].lsb) == (msb, lsb);
-            let split = inside.len() == usize::from(msb - lsb) + 1;
-            let reserved = inside.iter().any(|field| matches!(field.kind, FieldKind::Reserved(_)));
+            let bits = usize::from(msb - lsb) + 1;
+            let split = inside.len() == bits && inside.iter().all(|field| field.msb == field.lsb);
+            let reserved = inside
+                .iter()
+                .any(|field| matches!(field.kind, FieldKind::Reserved(_)));
             self.compared += 1;
             if !(whole || split) || reserved {
-                self.note(format!("{what}[{msb}:{lsb}] ({}): the table splits or reserves it", text(fact, "name")));
+                self.note(format!(
+                    "{what}[{msb}:{lsb}] ({}): the table splits or reserves it",
+                    text(fact, "name")
+                ));
             }
         }
-        for field in fields.iter().filter(|field| !matches!(field.kind, FieldKind::Reserved(_))) {
+        for field in fields
+            .iter()
+            .filter(|field| !matches!(field.kind, FieldKind::Reserved(_)))
+        {
             let expected = extra.iter().any(|(name, _)| *name == field.name);
             if (told & mask(field.msb, field.lsb) == 0) != expected {
-                self.note(format!("{what}.{}: in the table only, or no longer so", field.name));
+                self.note(format!(
+                    "{what}.{}: in the table only, or no longer so",
+                    field.name
+                ));
             }
         }
     }
 
     /// Fails with all differences, or if fewer facts were compared than there are.
     pub fn finish(self, at_least: usize) {
-        assert!(self.found.is_empty(), "{} differences:\n{}", self.found.len(), self.found.join("\n"));
-        assert!(self.compared >= at_least, "only {} of {at_least} facts were compared", self.compared);
+        assert!(
+            self.found.is_empty(),
+            "{} differences:\n{}",
+            self.found.len(),
+            self.found.join("\n")
+        );
+        assert!(
+            self.compared >= at_least,
+            "only {} of {at_least} facts were compared",
+            self.compared
+        );
     }
 }
 
@@ -155,20 +197,42 @@ mod tests {
         pairs.iter().copied().collect()
     }
 
-    fn compared(table: &[(u32, &'static str)], facts: &[(u32, &'static str)], extra: &[(u32, &'static str)]) -> Differences {
+    fn compared(
+        table: &[(u32, &'static str)],
+        facts: &[(u32, &'static str)],
+        extra: &[(u32, &'static str)],
+    ) -> Differences {
         let mut all = Differences::default();
-        all.both_ways(&map(table), &map(facts), &map(extra), |all, a, b| all.equal("name", *a, *b));
+        all.both_ways(&map(table), &map(facts), &map(extra), |all, a, b| {
+            all.equal("name", *a, *b)
+        });
         all
     }
 
     #[test]
     fn every_direction_is_seen() {
         assert!(compared(&[(1, "a")], &[(1, "a")], &[]).found.is_empty());
-        assert_eq!(compared(&[(1, "a")], &[(1, "b")], &[]).found, [r#"name: table "a", reference "b""#]);
-        assert_eq!(compared(&[(1, "a"), (2, "b")], &[(1, "a")], &[]).found, ["2 is in the table only"]);
-        assert_eq!(compared(&[(1, "a")], &[(1, "a"), (2, "b")], &[]).found, ["2 is in the reference only"]);
-        assert!(compared(&[(1, "a"), (2, "b")], &[(1, "a")], &[(2, "why")]).found.is_empty());
-        assert_eq!(compared(&[(1, "a")], &[(1, "a")], &[(1, "why")]).found, ["1 is no longer extra (why)"]);
+        assert_eq!(
+            compared(&[(1, "a")], &[(1, "b")], &[]).found,
+            [r#"name: table "a", reference "b""#]
+        );
+        assert_eq!(
+            compared(&[(1, "a"), (2, "b")], &[(1, "a")], &[]).found,
+            ["2 is in the table only"]
+        );
+        assert_eq!(
+            compared(&[(1, "a")], &[(1, "a"), (2, "b")], &[]).found,
+            ["2 is in the reference only"]
+        );
+        assert!(
+            compared(&[(1, "a"), (2, "b")], &[(1, "a")], &[(2, "why")])
+                .found
+                .is_empty()
+        );
+        assert_eq!(
+            compared(&[(1, "a")], &[(1, "a")], &[(1, "why")]).found,
+            ["1 is no longer extra (why)"]
+        );
     }
 
     #[test]
@@ -179,8 +243,19 @@ mod tests {
 
     #[test]
     fn layouts_are_seen() {
-        const FLAG: FieldInfo = FieldInfo { name: "A", msb: 3, lsb: 3, ..FieldInfo::EMPTY };
-        const WIDE: FieldInfo = FieldInfo { name: "B", msb: 2, lsb: 1, kind: FieldKind::Number, ..FieldInfo::EMPTY };
+        const FLAG: FieldInfo = FieldInfo {
+            name: "A",
+            msb: 3,
+            lsb: 3,
+            ..FieldInfo::EMPTY
+        };
+        const WIDE: FieldInfo = FieldInfo {
+            name: "B",
+            msb: 2,
+            lsb: 1,
+            kind: FieldKind::Number,
+            ..FieldInfo::EMPTY
+        };
         let fact = |bits: &str| json!({"bits": bits, "name": "x"});
         let found = |facts: &[Value], extra| {
             let mut all = Differences::default();
@@ -188,7 +263,10 @@ mod tests {
             all.found
         };
         assert!(found(&[fact("3"), fact("2:1")], &[]).is_empty());
-        assert_eq!(found(&[fact("3")], &[]), ["T.B: in the table only, or no longer so"]);
+        assert_eq!(
+            found(&[fact("3")], &[]),
+            ["T.B: in the table only, or no longer so"]
+        );
         assert!(found(&[fact("3")], &[("B", "why")]).is_empty());
         assert_eq!(found(&[fact("3"), fact("2"), fact("1")], &[]).len(), 2);
         assert_eq!(found(&[fact("3"), fact("2:1"), fact("0")], &[]).len(), 1);

@@ -1,7 +1,11 @@
 //! x86: the C interface of Hypervisor.framework: types, constants and functions. The numbers of registers, VMCS fields, control bits, exit
-//! reasons, MSRs and capabilities are in the tables beside this one, under the names Apple gives them.
+//! reasons, MSRs and capabilities are in the tables beside this one, under the names Apple gives them, and come from there.
 
 #![allow(non_camel_case_types)]
+
+pub use super::{
+    capabilities::raw::*, controls::raw::*, exits::raw::*, msr::raw::*, reg::raw::*, vmcs::raw::*,
+};
 
 xhv_macros::spec! {
     /// The framework on Intel Macs. Functions newer than macOS 10.10 are looked up at run time.
@@ -12,7 +16,6 @@ xhv_macros::spec! {
         cite "hv.h, hv_types.h, hv_error.h, hv_intr.h, hv_vmx.h, hv_arch_x86.h, hv_vm_allocate.h of the macOS 14.4 SDK"
     {
         // Results.
-
         enum hv_return_t: i32 {
             0          HV_SUCCESS                       "Done";
             0xfae94001 HV_ERROR                         "Failure without details; also a refused VM entry";
@@ -26,19 +29,16 @@ xhv_macros::spec! {
         } "Result of a call: success or an error number";
 
         // Handles and addresses.
-
         type hv_vcpuid_t = u32         "A vCPU of the VM: small integers from 0";
         type hv_uvaddr_t = *const void "Address in this process";
         type hv_gpaddr_t = u64         "Guest-physical address";
         type mach_port_t = u32         "A Mach port";
 
         // Registers and capabilities: their names are in `reg` and `capabilities`.
-
         type hv_x86_reg_t = u32        "A register";
         type hv_vmx_capability_t = u32 "A VMX capability";
 
         // Options and flags.
-
         flags hv_vm_options_t: u64 {
             0x0   HV_VM_DEFAULT                               "None";
             0x1   HV_VM_SPECIFY_MITIGATIONS since macos 10.15 "The client chooses the mitigations by the bits below";
@@ -154,7 +154,6 @@ xhv_macros::spec! {
         } since macos 12.0 "Boot state of a vCPU";
 
         // Bits of VMX words, under Apple's names; `vmcs` and `capabilities` have the typed ones.
-
         flags _: u32 {
             0x0        IRQ_INFO_EXT_IRQ                        "External interrupt";
             0xff       IRQ_INFO_VECTOR_MASK   since macos 12.0 "Vector";
@@ -193,7 +192,6 @@ xhv_macros::spec! {
         const HV_X86_REGISTERS_MAX: u32 = 0x33                                  "Number of registers";
 
         // State of the interrupt controllers in the kernel.
-
         struct hv_apic_state size 240 align 8 {
             0   apic_gpa: u64             "Base of the APIC page";
             8   apic_controls: u64        "Bits of hv_apic_ctrl_t";
@@ -261,7 +259,6 @@ xhv_macros::spec! {
         } since macos 12.0 "State of the I/O APIC, with its version";
 
         // Messages of port-I/O notifiers; the Mach types are those of mach/message.h.
-
         struct mach_msg_header_t size 24 align 4 {
             0  msgh_bits: u32                 "Port rights";
             4  msgh_size: u32                 "Size of the message in bytes";

@@ -5,8 +5,8 @@
 //! `unknown` nothing is published: ask `hv_vmx_vcpu_get_cap_write_vmcs`. What the host owns is not saved.
 
 use super::controls::{
-    PinBasedControls, PrimaryProcessorBasedControls, SecondaryProcessorBasedControls, SecondaryVmExitControls, TertiaryProcessorBasedControls,
-    VmEntryControls, VmExitControls,
+    PinBasedControls, PrimaryProcessorBasedControls, SecondaryProcessorBasedControls,
+    SecondaryVmExitControls, TertiaryProcessorBasedControls, VmEntryControls, VmExitControls,
 };
 use super::msr::{Cet, Debugctl, Efer, Pat, PerfGlobalCtrl, SpecCtrl, Xss};
 use super::reg::{Cr0, Cr3, Cr4, Dr7, Rflags};

@@ -16,9 +16,15 @@ fn spellings(c: &str) -> Vec<String> {
     if let Some(pointee) = c.strip_suffix('*') {
         let pointee = pointee.trim();
         return match pointee.strip_prefix("const ") {
-            Some(pointee) => vec![format!("ref {}", one(pointee)), format!("*const {}", one(pointee))],
+            Some(pointee) => vec![
+                format!("ref {}", one(pointee)),
+                format!("*const {}", one(pointee)),
+            ],
             None if pointee == "void" => vec!["*mut void".into()],
-            None => ["out ", "inout ", "*mut "].iter().map(|how| format!("{how}{}", one(pointee))).collect(),
+            None => ["out ", "inout ", "*mut "]
+                .iter()
+                .map(|how| format!("{how}{}", one(pointee)))
+                .collect(),
         };
     }
     vec![one(c)]
@@ -46,7 +52,11 @@ fn one(c: &str) -> String {
 
 /// A spelling without the blanks that differ between printers of tokens.
 fn tight(spelling: &str) -> String {
-    spelling.replace("* ", "*").replace(" ;", ";").replace("[ ", "[").replace(" ]", "]")
+    spelling
+        .replace("* ", "*")
+        .replace(" ;", ";")
+        .replace("[ ", "[")
+        .replace(" ]", "]")
 }
 
 fn thread(fact: &Value) -> Thread {
@@ -59,7 +69,10 @@ fn thread(fact: &Value) -> Thread {
 }
 
 fn by_name(facts: &[Value]) -> BTreeMap<&str, &Value> {
-    facts.iter().map(|fact| (text(fact, "name"), fact)).collect()
+    facts
+        .iter()
+        .map(|fact| (text(fact, "name"), fact))
+        .collect()
 }
 
 fn introduced(fact: &Value) -> Version {
@@ -79,7 +92,10 @@ fn functions() {
             let what = format!("{}({name})", row.name);
             all.equal(&what, *name, text(fact, "name"));
             if !spellings(text(fact, "ctype")).contains(&tight(ty)) {
-                all.note(format!("{what}: table {ty}, reference {}", text(fact, "ctype")));
+                all.note(format!(
+                    "{what}: table {ty}, reference {}",
+                    text(fact, "ctype")
+                ));
             }
         }
         all.equal(row.name, row.result, &one(text(fact, "return")));
@@ -101,13 +117,21 @@ fn types() {
     let Some(reference) = reference() else { return };
     let mut all = Differences::default();
     // An enum that stands for several constants without a type of its own is called `_`.
-    let table: BTreeMap<&str, _> = ffi::TYPES.iter().filter(|row| row.name != "_").map(|row| (row.name, row)).collect();
+    let table: BTreeMap<&str, _> = ffi::TYPES
+        .iter()
+        .filter(|row| row.name != "_")
+        .map(|row| (row.name, row))
+        .collect();
     let facts = by_name(list(&reference, "types"));
     let extra = EXTRA_TYPES.iter().copied().collect();
     all.both_ways(&table, &facts, &extra, |all, row, fact| {
         all.equal(row.name, row.size as u64, number(fact, "size"));
         all.equal(row.name, row.since, introduced(fact));
-        all.equal(row.name, row.kind == TypeKind::Struct, text(fact, "kind") == "struct");
+        all.equal(
+            row.name,
+            row.kind == TypeKind::Struct,
+            text(fact, "kind") == "struct",
+        );
         if row.kind != TypeKind::Struct {
             return;
         }
@@ -129,7 +153,11 @@ fn types() {
 fn rows_elsewhere() -> BTreeMap<&'static str, u64> {
     let mut all = BTreeMap::new();
     for table in [reg::ALL, capabilities::ALL] {
-        all.extend(table.iter().filter_map(|row| Some((row.apple?, u64::from(row.key)))));
+        all.extend(
+            table
+                .iter()
+                .filter_map(|row| Some((row.apple?, u64::from(row.key)))),
+        );
     }
     all
 }
@@ -138,7 +166,10 @@ fn rows_elsewhere() -> BTreeMap<&'static str, u64> {
 fn enums_and_constants() {
     let Some(reference) = reference() else { return };
     let mut all = Differences::default();
-    let constants: BTreeMap<&str, _> = ffi::CONSTANTS.iter().map(|row| (row.row.name, row)).collect();
+    let constants: BTreeMap<&str, _> = ffi::CONSTANTS
+        .iter()
+        .map(|row| (row.row.name, row))
+        .collect();
     let elsewhere = rows_elsewhere();
     let mut known = BTreeMap::new();
     for fact in list(&reference, "enums") {
@@ -159,15 +190,23 @@ fn enums_and_constants() {
             None => true,
         })
         .collect();
-    all.both_ways(&constants, &known, &BTreeMap::new(), |all, row, (of, fact)| {
-        let name = row.row.name;
-        all.equal(name, row.row.value as u64, number(fact, "value"));
-        all.equal(name, row.row.since.unwrap_or(row.since), introduced(fact));
-        // Enums that the headers do not name are `_` here and a description there.
-        if ffi::TYPES.iter().any(|ty| ty.name == *of && of.starts_with("hv_") && ty.kind != TypeKind::Alias) {
-            all.equal(name, row.of, *of);
-        }
-    });
+    all.both_ways(
+        &constants,
+        &known,
+        &BTreeMap::new(),
+        |all, row, (of, fact)| {
+            let name = row.row.name;
+            all.equal(name, row.row.value as u64, number(fact, "value"));
+            all.equal(name, row.row.since.unwrap_or(row.since), introduced(fact));
+            // Enums that the headers do not name are `_` here and a description there.
+            if ffi::TYPES
+                .iter()
+                .any(|ty| ty.name == *of && of.starts_with("hv_") && ty.kind != TypeKind::Alias)
+            {
+                all.equal(name, row.of, *of);
+            }
+        },
+    );
     all.finish(150 * 2);
 }
 
@@ -177,9 +216,21 @@ fn names_of_other_tables() {
     let mut all = Differences::default();
     all.equal("VMCS", ffi::VMCS_GUEST_RIP, vmcs::GUEST_RIP.key());
     all.equal("register", ffi::HV_X86_XCR0, reg::XCR0.key());
-    all.equal("capability", ffi::HV_VMX_CAP_PREEMPTION_TIMER, capabilities::PREEMPTION_TIMER.key());
-    all.equal("exit reason", ffi::VMX_REASON_HLT, u32::from(exits::ExitReason::HLT.0));
-    all.equal("MSR", ffi::HV_MSR_IA32_KERNEL_GS_BASE, msr::KERNEL_GS_BASE.key());
+    all.equal(
+        "capability",
+        ffi::HV_VMX_CAP_PREEMPTION_TIMER,
+        capabilities::PREEMPTION_TIMER.key(),
+    );
+    all.equal(
+        "exit reason",
+        ffi::VMX_REASON_HLT,
+        u32::from(exits::ExitReason::HLT.0),
+    );
+    all.equal(
+        "MSR",
+        ffi::HV_MSR_IA32_KERNEL_GS_BASE,
+        msr::KERNEL_GS_BASE.key(),
+    );
     all.equal(
         "control bit",
         ffi::CPU_BASED_HLT,

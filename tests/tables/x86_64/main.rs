@@ -24,7 +24,9 @@ fn rows(all: &[RowInfo]) -> BTreeMap<u32, &RowInfo> {
 }
 
 fn facts<'a>(list: &'a [Value], key: &str) -> BTreeMap<u32, &'a Value> {
-    list.iter().map(|fact| (u32::try_from(number(fact, key)).unwrap(), fact)).collect()
+    list.iter()
+        .map(|fact| (u32::try_from(number(fact, key)).unwrap(), fact))
+        .collect()
 }
 
 fn since(fact: &Value) -> Option<Version> {
@@ -32,14 +34,26 @@ fn since(fact: &Value) -> Option<Version> {
 }
 
 fn enum_members<'a>(reference: &'a Value, name: &str) -> &'a [Value] {
-    let found = list(reference, "enums").iter().find(|fact| text(fact, "name") == name);
+    let found = list(reference, "enums")
+        .iter()
+        .find(|fact| text(fact, "name") == name);
     list(found.unwrap_or_else(|| panic!("no enum {name}")), "members")
 }
 
 /// The manual's words as a name of the tables: `Guest IA32_EFER` is `GUEST_IA32_EFER`.
 fn as_name(words: &str) -> String {
-    let outside = words.split('(').next().unwrap_or("").trim().replace("I/O", "IO").replace('#', "");
-    let outside = if words.contains("(S)") { words.replace("(S)", "S") } else { outside };
+    let outside = words
+        .split('(')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .replace("I/O", "IO")
+        .replace('#', "");
+    let outside = if words.contains("(S)") {
+        words.replace("(S)", "S")
+    } else {
+        outside
+    };
     outside.replace(['-', ' ', '/'], "_").to_uppercase()
 }
 
@@ -52,12 +66,21 @@ fn registers() {
         .filter(|fact| text(fact, "name") != "HV_X86_REGISTERS_MAX") // a count: a constant of `ffi`
         .cloned()
         .collect();
-    all.both_ways(&rows(reg::ALL), &facts(&members, "value"), &BTreeMap::new(), |all, row, fact| {
-        all.equal(row.name, row.apple, fact["name"].as_str());
-        all.equal(row.name, Some(format!("HV_X86_{}", row.name)), fact["name"].as_str().map(String::from));
-        all.equal(row.name, row.since, since(&fact["introduced"]));
-        all.equal(row.name, row.width, 64);
-    });
+    all.both_ways(
+        &rows(reg::ALL),
+        &facts(&members, "value"),
+        &BTreeMap::new(),
+        |all, row, fact| {
+            all.equal(row.name, row.apple, fact["name"].as_str());
+            all.equal(
+                row.name,
+                Some(format!("HV_X86_{}", row.name)),
+                fact["name"].as_str().map(String::from),
+            );
+            all.equal(row.name, row.since, since(&fact["introduced"]));
+            all.equal(row.name, row.width, 64);
+        },
+    );
     all.finish(51 * 4);
 }
 
@@ -66,32 +89,41 @@ fn capability_ids() {
     let Some(reference) = reference() else { return };
     let mut all = Differences::default();
     let members = facts(enum_members(&reference, "hv_vmx_capability_t"), "value");
-    all.both_ways(&rows(capabilities::ALL), &members, &BTreeMap::new(), |all, row, fact| {
-        all.equal(row.name, row.apple, fact["name"].as_str());
-        all.equal(row.name, Some(format!("HV_VMX_CAP_{}", row.name)), fact["name"].as_str().map(String::from));
-        all.equal(row.name, row.since, since(&fact["introduced"]));
-        all.equal(row.name, (row.readable, row.writable), (true, false));
-    });
+    all.both_ways(
+        &rows(capabilities::ALL),
+        &members,
+        &BTreeMap::new(),
+        |all, row, fact| {
+            all.equal(row.name, row.apple, fact["name"].as_str());
+            all.equal(
+                row.name,
+                Some(format!("HV_VMX_CAP_{}", row.name)),
+                fact["name"].as_str().map(String::from),
+            );
+            all.equal(row.name, row.since, since(&fact["introduced"]));
+            all.equal(row.name, (row.readable, row.writable), (true, false));
+        },
+    );
     all.finish(18 * 4);
 }
 
 /// VMCS fields whose name is not the manual's words, because these are long or hold a symbol.
 const VMCS_NAMES: &[(u32, &str)] = &[
-    (0x0000, "VPID"), // Virtual-processor identifier (VPID)
-    (0x2000, "IO_BITMAP_A"), // Address of I/O bitmap A
-    (0x2002, "IO_BITMAP_B"), // Address of I/O bitmap B
-    (0x2004, "MSR_BITMAPS"), // Address of MSR bitmaps
-    (0x201a, "EPTP"), // EPT pointer (EPTP)
-    (0x202a, "VIRTUALIZATION_EXCEPTION_ADDRESS"), // Virtualization-exception information address
-    (0x2030, "SPPTP"), // Sub-page-permission-table pointer (SPPTP)
+    (0x0000, "VPID"),                              // Virtual-processor identifier (VPID)
+    (0x2000, "IO_BITMAP_A"),                       // Address of I/O bitmap A
+    (0x2002, "IO_BITMAP_B"),                       // Address of I/O bitmap B
+    (0x2004, "MSR_BITMAPS"),                       // Address of MSR bitmaps
+    (0x201a, "EPTP"),                              // EPT pointer (EPTP)
+    (0x202a, "VIRTUALIZATION_EXCEPTION_ADDRESS"),  // Virtualization-exception information address
+    (0x2030, "SPPTP"),                             // Sub-page-permission-table pointer (SPPTP)
     (0x2034, "TERTIARY_PROCESSOR_BASED_CONTROLS"), // Tertiary processor-based VM-execution controls
-    (0x203c, "SHARED_EPTP"), // Shared EPT pointer (SEAM)
+    (0x203c, "SHARED_EPTP"),                       // Shared EPT pointer (SEAM)
     (0x2040, "HLATP"), // Hypervisor-managed linear-address translation pointer (HLATP)
     (0x4000, "PIN_BASED_CONTROLS"), // Pin-based VM-execution controls
     (0x4002, "PRIMARY_PROCESSOR_BASED_CONTROLS"), // Primary processor-based VM-execution controls
     (0x4016, "VM_ENTRY_INTERRUPTION_INFORMATION"), // VM-entry interruption-information field
     (0x401e, "SECONDARY_PROCESSOR_BASED_CONTROLS"), // Secondary processor-based VM-execution controls
-    (0x4408, "IDT_VECTORING_INFORMATION"), // IDT-vectoring information field
+    (0x4408, "IDT_VECTORING_INFORMATION"),          // IDT-vectoring information field
 ];
 
 fn class(fact: &Value) -> VmcsClass {
@@ -114,22 +146,48 @@ fn vmcs_fields() {
     let mut all = Differences::default();
     let names: BTreeMap<u32, &str> = VMCS_NAMES.iter().copied().collect();
     let fields = facts(list(&reference, "vmcs_fields"), "encoding");
-    all.both_ways(&rows(vmcs::ALL), &fields, &BTreeMap::new(), |all, row, fact| {
-        let name = row.name;
-        let expected = names.get(&row.key).map_or_else(|| as_name(text(fact, "sdm_name")), |name| name.to_string());
-        all.equal(name, name, &expected);
-        let width = fact["width"].as_u64().map_or((64, true), |width| (width as u32, false));
-        all.equal(name, (row.width, row.natural), width);
-        all.equal(name, row.class, Some(class(fact)));
-        all.equal(name, row.high.map(u64::from), fact["high_encoding"].as_u64());
-        all.equal(name, row.apple, fact["apple_name"].as_str());
-        all.equal(name, row.since, since(&fact["apple_introduced"]));
-        let kind = ["control", "read-only exit information", "guest state", "host state"];
-        all.equal(name, kind[(row.key >> 10 & 3) as usize], text(fact, "type"));
-        all.equal(name, u64::from(row.key >> 1 & 0x1ff), number(fact, "index"));
-        all.equal(name, row.unsure.is_some(), text(fact, "note").contains("no stored source"));
-    });
-    all.equal("second name", vmcs::raw::VMCS_GUEST_IGNORE_IRQ, vmcs::GUEST_INTERRUPTIBILITY_STATE.key());
+    all.both_ways(
+        &rows(vmcs::ALL),
+        &fields,
+        &BTreeMap::new(),
+        |all, row, fact| {
+            let name = row.name;
+            let expected = names
+                .get(&row.key)
+                .map_or_else(|| as_name(text(fact, "sdm_name")), |name| name.to_string());
+            all.equal(name, name, &expected);
+            let width = fact["width"]
+                .as_u64()
+                .map_or((64, true), |width| (width as u32, false));
+            all.equal(name, (row.width, row.natural), width);
+            all.equal(name, row.class, Some(class(fact)));
+            all.equal(
+                name,
+                row.high.map(u64::from),
+                fact["high_encoding"].as_u64(),
+            );
+            all.equal(name, row.apple, fact["apple_name"].as_str());
+            all.equal(name, row.since, since(&fact["apple_introduced"]));
+            let kind = [
+                "control",
+                "read-only exit information",
+                "guest state",
+                "host state",
+            ];
+            all.equal(name, kind[(row.key >> 10 & 3) as usize], text(fact, "type"));
+            all.equal(name, u64::from(row.key >> 1 & 0x1ff), number(fact, "index"));
+            all.equal(
+                name,
+                row.unsure.is_some(),
+                text(fact, "note").contains("no stored source"),
+            );
+        },
+    );
+    all.equal(
+        "second name",
+        vmcs::raw::VMCS_GUEST_IGNORE_IRQ,
+        vmcs::GUEST_INTERRUPTIBILITY_STATE.key(),
+    );
     all.finish(206 * 9);
 }
 
@@ -137,13 +195,37 @@ fn vmcs_fields() {
 fn between_the_ends(fact: &BTreeMap<u32, &Value>) -> BTreeMap<u32, &'static str> {
     let ranges = [
         (0x0c1..=0x0c8, 1, "PMC0 and PMC7 stand for all"),
-        (0x186..=0x18d, 1, "PERFEVTSEL0 and PERFEVTSEL7 stand for all"),
-        (0x200..=0x20f, 1, "MTRR_PHYSBASE0 and MTRR_PHYSMASK0 stand for all"),
+        (
+            0x186..=0x18d,
+            1,
+            "PERFEVTSEL0 and PERFEVTSEL7 stand for all",
+        ),
+        (
+            0x200..=0x20f,
+            1,
+            "MTRR_PHYSBASE0 and MTRR_PHYSMASK0 stand for all",
+        ),
         (0x4c1..=0x4c8, 1, "A_PMC0 and A_PMC7 stand for all"),
-        (0x680..=0x69f, 1, "LASTBRANCH_0_FROM_IP and the last stand for all"),
-        (0x6c0..=0x6df, 1, "LASTBRANCH_0_TO_IP and the last stand for all"),
-        (0xdc0..=0xddf, 1, "LASTBRANCH_INFO_0 and the last stand for all"),
-        (0x810..=0x827, 1, "the first of ISR, TMR and IRR stand for all"),
+        (
+            0x680..=0x69f,
+            1,
+            "LASTBRANCH_0_FROM_IP and the last stand for all",
+        ),
+        (
+            0x6c0..=0x6df,
+            1,
+            "LASTBRANCH_0_TO_IP and the last stand for all",
+        ),
+        (
+            0xdc0..=0xddf,
+            1,
+            "LASTBRANCH_INFO_0 and the last stand for all",
+        ),
+        (
+            0x810..=0x827,
+            1,
+            "the first of ISR, TMR and IRR stand for all",
+        ),
     ];
     ranges
         .into_iter()
@@ -157,7 +239,10 @@ fn msr_name(fact: &Value) -> &str {
     match name {
         "IA32_TIME_STAMP_COUNTER" => "TSC",
         "x2APIC base" => "X2APIC_BASE",
-        _ => name.strip_prefix("IA32_").or_else(|| name.strip_prefix("MSR_")).unwrap_or(name),
+        _ => name
+            .strip_prefix("IA32_")
+            .or_else(|| name.strip_prefix("MSR_"))
+            .unwrap_or(name),
     }
 }
 
@@ -171,9 +256,21 @@ fn msrs() {
         let (name, hvf) = (row.name, &fact["hvf"]);
         all.equal(name, name, msr_name(fact));
         all.equal(name, row.apple, fact["apple_name"].as_str());
-        all.equal(name, row.routes.contains(&Route::Native), hvf["native"] == true);
-        all.equal(name, row.routes.contains(&Route::Managed), hvf["managed"] == true);
-        all.equal(name, row.routes.contains(&Route::Emulated), hvf["must_be_emulated_by_client"] == true);
+        all.equal(
+            name,
+            row.routes.contains(&Route::Native),
+            hvf["native"] == true,
+        );
+        all.equal(
+            name,
+            row.routes.contains(&Route::Managed),
+            hvf["managed"] == true,
+        );
+        all.equal(
+            name,
+            row.routes.contains(&Route::Emulated),
+            hvf["must_be_emulated_by_client"] == true,
+        );
         let field = row.routes.iter().find_map(|route| match route {
             Route::Vmcs(encoding) => vmcs::ALL.iter().find(|field| field.key == *encoding),
             _ => None,
@@ -181,11 +278,23 @@ fn msrs() {
         // S_CET and the like are known to the VMCS, but the facts table has one more: PKRS is not in Apple's list.
         all.equal(name, field.is_some(), hvf["vmcs_field"] == true);
         if let Some(field) = field {
-            all.equal(name, field.name.trim_start_matches("GUEST_").trim_start_matches("IA32_"), name);
+            all.equal(
+                name,
+                field
+                    .name
+                    .trim_start_matches("GUEST_")
+                    .trim_start_matches("IA32_"),
+                name,
+            );
         }
         if !row.routes.contains(&Route::Emulated) {
-            all.equal(name, !row.readable, text(fact, "note").starts_with("write-only"));
-            let read_only = text(fact, "note").starts_with("read-only") || text(fact, "note").ends_with("read-only");
+            all.equal(
+                name,
+                !row.readable,
+                text(fact, "note").starts_with("write-only"),
+            );
+            let read_only = text(fact, "note").starts_with("read-only")
+                || text(fact, "note").ends_with("read-only");
             all.equal(name, !row.writable, read_only);
         }
     });

@@ -19,19 +19,33 @@ fn control_word<T: Bits + Controls>(all: &mut Differences, reference: &Value, wo
         .filter(|field| !field.name.is_empty())
         .map(|field| (u64::from(field.lsb), field))
         .collect();
-    let facts: BTreeMap<u64, &Value> =
-        list(&reference["control_bits"], word).iter().map(|fact| (number(fact, "bit"), fact)).collect();
+    let facts: BTreeMap<u64, &Value> = list(&reference["control_bits"], word)
+        .iter()
+        .map(|fact| (number(fact, "bit"), fact))
+        .collect();
     all.both_ways(&table, &facts, &BTreeMap::new(), |all, field, fact| {
         let what = format!("{}::{}", T::NAME, field.name);
         all.equal(&what, field.name, &as_name(text(fact, "name")));
         all.equal(&what, field.msb, field.lsb);
         all.equal(&what, field.apple, fact["apple_name"].as_str());
         all.equal(&what, field.since, since(&fact["apple_introduced"]));
-        all.equal(&what, format!("{:#x}", 1u64 << field.lsb), text(fact, "mask").to_string());
+        all.equal(
+            &what,
+            format!("{:#x}", 1u64 << field.lsb),
+            text(fact, "mask").to_string(),
+        );
     });
     let defaults = &reference["control_defaults"][word];
-    all.equal(T::NAME, T::DEFAULT1, defaults["default1"].as_u64().unwrap_or(0));
-    all.equal(T::NAME, T::TRUE_DEFAULT1, defaults["default1_true"].as_u64().unwrap_or(0));
+    all.equal(
+        T::NAME,
+        T::DEFAULT1,
+        defaults["default1"].as_u64().unwrap_or(0),
+    );
+    all.equal(
+        T::NAME,
+        T::TRUE_DEFAULT1,
+        defaults["default1_true"].as_u64().unwrap_or(0),
+    );
 }
 
 #[test]
@@ -45,7 +59,11 @@ fn control_words() {
     control_word::<VmExitControls>(&mut all, &reference, "exit");
     control_word::<SecondaryVmExitControls>(&mut all, &reference, "exit_secondary");
     control_word::<VmEntryControls>(&mut all, &reference, "entry");
-    assert_eq!(reference["control_bits"].as_object().unwrap().len(), 7, "a control word is missing here");
+    assert_eq!(
+        reference["control_bits"].as_object().unwrap().len(),
+        7,
+        "a control word is missing here"
+    );
     all.finish(104 * 5 + 14);
 }
 
@@ -55,16 +73,40 @@ const QUALIFICATIONS: &[(&str, &str, &[FieldInfo])] = &[
     ("cr", "CrQualification", CrQualification::FIELDS),
     ("dr", "DrQualification", DrQualification::FIELDS),
     ("io", "IoQualification", IoQualification::FIELDS),
-    ("task", "TaskSwitchQualification", TaskSwitchQualification::FIELDS),
+    (
+        "task",
+        "TaskSwitchQualification",
+        TaskSwitchQualification::FIELDS,
+    ),
     ("sipi", "SipiQualification", SipiQualification::FIELDS),
     ("mwait", "MwaitQualification", MwaitQualification::FIELDS),
-    ("apic_access", "ApicAccessQualification", ApicAccessQualification::FIELDS),
-    ("veoi", "VirtualizedEoiQualification", VirtualizedEoiQualification::FIELDS),
-    ("apic_write", "ApicWriteQualification", ApicWriteQualification::FIELDS),
+    (
+        "apic_access",
+        "ApicAccessQualification",
+        ApicAccessQualification::FIELDS,
+    ),
+    (
+        "veoi",
+        "VirtualizedEoiQualification",
+        VirtualizedEoiQualification::FIELDS,
+    ),
+    (
+        "apic_write",
+        "ApicWriteQualification",
+        ApicWriteQualification::FIELDS,
+    ),
     ("ept", "EptQualification", EptQualification::FIELDS),
-    ("pml_full", "PmlFullQualification", PmlFullQualification::FIELDS),
+    (
+        "pml_full",
+        "PmlFullQualification",
+        PmlFullQualification::FIELDS,
+    ),
     ("spp", "SppQualification", SppQualification::FIELDS),
-    ("instr_timeout", "InstructionTimeoutQualification", InstructionTimeoutQualification::FIELDS),
+    (
+        "instr_timeout",
+        "InstructionTimeoutQualification",
+        InstructionTimeoutQualification::FIELDS,
+    ),
     ("wrmsr", "WrmsrQualification", WrmsrQualification::FIELDS),
 ];
 
@@ -80,12 +122,28 @@ const WHOLE: &[(&str, &str, &str)] = &[
 const INFORMATION: &[(&str, &str, &[FieldInfo])] = &[
     ("ins_outs", "InsOutsInformation", InsOutsInformation::FIELDS),
     ("inv", "InvInformation", InvInformation::FIELDS),
-    ("gdtr_idtr", "GdtrIdtrInformation", GdtrIdtrInformation::FIELDS),
+    (
+        "gdtr_idtr",
+        "GdtrIdtrInformation",
+        GdtrIdtrInformation::FIELDS,
+    ),
     ("ldtr_tr", "LdtrTrInformation", LdtrTrInformation::FIELDS),
-    ("vmread_vmwrite", "VmreadVmwriteInformation", VmreadVmwriteInformation::FIELDS),
+    (
+        "vmread_vmwrite",
+        "VmreadVmwriteInformation",
+        VmreadVmwriteInformation::FIELDS,
+    ),
     ("mem_only", "MemoryInformation", MemoryInformation::FIELDS),
-    ("reg_opsize", "RegisterInformation", RegisterInformation::FIELDS),
-    ("loadiwkey", "LoadiwkeyInformation", LoadiwkeyInformation::FIELDS),
+    (
+        "reg_opsize",
+        "RegisterInformation",
+        RegisterInformation::FIELDS,
+    ),
+    (
+        "loadiwkey",
+        "LoadiwkeyInformation",
+        LoadiwkeyInformation::FIELDS,
+    ),
 ];
 
 #[test]
@@ -93,16 +151,29 @@ fn exit_layouts() {
     let Some(reference) = reference() else { return };
     let mut all = Differences::default();
     let qualifications = reference["qualification_layouts"].as_object().unwrap();
-    all.equal("number of qualifications", QUALIFICATIONS.len() + WHOLE.len() + 1, qualifications.len()); // 1: "none"
+    all.equal(
+        "number of qualifications",
+        QUALIFICATIONS.len() + WHOLE.len() + 1,
+        qualifications.len(),
+    ); // 1: "none"
     for (layout, name, fields) in QUALIFICATIONS {
         all.layout(name, fields, list(&qualifications[*layout], "layout"), &[]);
     }
     let information = reference["instruction_info_layouts"].as_object().unwrap();
-    all.equal("number of instruction information layouts", INFORMATION.len(), information.len());
+    all.equal(
+        "number of instruction information layouts",
+        INFORMATION.len(),
+        information.len(),
+    );
     for (layout, name, fields) in INFORMATION {
         all.layout(name, fields, list(&information[*layout], "layout"), &[]);
     }
-    all.layout("ExitReasonField", ExitReasonField::FIELDS, list(&reference, "exit_reason_field"), &[]);
+    all.layout(
+        "ExitReasonField",
+        ExitReasonField::FIELDS,
+        list(&reference, "exit_reason_field"),
+        &[],
+    );
     all.finish(130);
 }
 
@@ -132,11 +203,24 @@ fn expected_payload(fact: &Value) -> Vec<(&'static str, &'static str)> {
     let mut payload = Vec::new();
     let qualification = text(fact, "qualification");
     payload.extend(
-        QUALIFICATIONS.iter().filter(|(key, ..)| *key == qualification).map(|(_, ty, _)| ("qualification", *ty)),
+        QUALIFICATIONS
+            .iter()
+            .filter(|(key, ..)| *key == qualification)
+            .map(|(_, ty, _)| ("qualification", *ty)),
     );
-    payload.extend(WHOLE.iter().filter(|(key, ..)| *key == qualification).map(|(_, name, ty)| (*name, *ty)));
+    payload.extend(
+        WHOLE
+            .iter()
+            .filter(|(key, ..)| *key == qualification)
+            .map(|(_, name, ty)| (*name, *ty)),
+    );
     let information = text(fact, "instruction_info");
-    payload.extend(INFORMATION.iter().filter(|(key, ..)| *key == information).map(|(_, ty, _)| ("information", *ty)));
+    payload.extend(
+        INFORMATION
+            .iter()
+            .filter(|(key, ..)| *key == information)
+            .map(|(_, ty, _)| ("information", *ty)),
+    );
     if !["none", "undefined"].contains(&text(fact, "instruction_length")) {
         payload.push(("length", "u32"));
     }
@@ -146,7 +230,12 @@ fn expected_payload(fact: &Value) -> Vec<(&'static str, &'static str)> {
                 &[("information", "VmExitInterruptionInformation")]
             }
             "exit interruption error code" => &[("error_code", "u32")],
-            "I/O RCX/RSI/RDI/RIP" => &[("rcx", "u64"), ("rsi", "u64"), ("rdi", "u64"), ("rip", "u64")],
+            "I/O RCX/RSI/RDI/RIP" => &[
+                ("rcx", "u64"),
+                ("rsi", "u64"),
+                ("rdi", "u64"),
+                ("rip", "u64"),
+            ],
             "IDT-vectoring info" => &[("vectoring", "IdtVectoringInformation")],
             "guest-physical address" => &[("guest_physical", "u64")],
             "MSR data" => &[("data", "u64")],
@@ -165,7 +254,9 @@ fn exit_reasons() {
     let table: BTreeMap<u32, _> = Exit::ALL.iter().map(|row| (row.number, row)).collect();
     let facts = crate::facts(list(&reference, "exit_reasons"), "number");
     all.both_ways(&table, &facts, &BTreeMap::new(), |all, row, fact| {
-        let expected = names.get(&row.number).map_or_else(|| as_name(text(fact, "name")), |name| name.to_string());
+        let expected = names
+            .get(&row.number)
+            .map_or_else(|| as_name(text(fact, "name")), |name| name.to_string());
         all.equal(row.name, row.name, &expected);
         all.equal(row.name, row.apple, fact["apple_name"].as_str());
         all.equal(row.name, row.since, since(&fact["apple_introduced"]));
@@ -173,11 +264,19 @@ fn exit_reasons() {
             payload.sort_unstable();
             payload
         };
-        all.equal(row.name, sorted(row.payload.to_vec()), sorted(expected_payload(fact)));
+        all.equal(
+            row.name,
+            sorted(row.payload.to_vec()),
+            sorted(expected_payload(fact)),
+        );
     });
     for reserved in list(&reference, "reserved_exit_reasons") {
         let number = u32::try_from(reserved.as_u64().unwrap()).unwrap();
-        all.equal(format!("reserved reason {number}"), table.contains_key(&number), false);
+        all.equal(
+            format!("reserved reason {number}"),
+            table.contains_key(&number),
+            false,
+        );
     }
     all.finish(80 * 4);
 }
@@ -187,31 +286,83 @@ fn event_and_state_words() {
     let Some(reference) = reference() else { return };
     let mut all = Differences::default();
     let info = &reference["interrupt_info"];
-    let fred = &[("NESTED", "only with FRED; the facts table tells it for entry only")];
+    let fred = &[(
+        "NESTED",
+        "only with FRED; the facts table tells it for entry only",
+    )];
     let entry = list(&info["vm_entry_interruption_info"], "layout");
-    all.layout("VmEntryInterruptionInformation", VmEntryInterruptionInformation::FIELDS, entry, &[]);
+    all.layout(
+        "VmEntryInterruptionInformation",
+        VmEntryInterruptionInformation::FIELDS,
+        entry,
+        &[],
+    );
     let exit = list(&info["vm_exit_interruption_info"], "layout");
-    all.layout("VmExitInterruptionInformation", VmExitInterruptionInformation::FIELDS, exit, fred);
+    all.layout(
+        "VmExitInterruptionInformation",
+        VmExitInterruptionInformation::FIELDS,
+        exit,
+        fred,
+    );
     let vectoring = list(&info["idt_vectoring_info"], "layout");
-    all.layout("IdtVectoringInformation", IdtVectoringInformation::FIELDS, vectoring, fred);
+    all.layout(
+        "IdtVectoringInformation",
+        IdtVectoringInformation::FIELDS,
+        vectoring,
+        fred,
+    );
     let layout = list(&info["interruptibility_state"], "layout");
-    all.layout("InterruptibilityState", InterruptibilityState::FIELDS, layout, &[]);
+    all.layout(
+        "InterruptibilityState",
+        InterruptibilityState::FIELDS,
+        layout,
+        &[],
+    );
     let layout = list(&info["pending_debug_exceptions"], "layout");
-    all.layout("PendingDebugExceptions", PendingDebugExceptions::FIELDS, layout, &[]);
-    all.layout("AccessRights", AccessRights::FIELDS, list(&info["access_rights"], "layout"), &[]);
+    all.layout(
+        "PendingDebugExceptions",
+        PendingDebugExceptions::FIELDS,
+        layout,
+        &[],
+    );
+    all.layout(
+        "AccessRights",
+        AccessRights::FIELDS,
+        list(&info["access_rights"], "layout"),
+        &[],
+    );
     all.layout("Eptp", Eptp::FIELDS, list(&reference["ept"], "eptp"), &[]);
-    all.layout("EptEntry", EptEntry::FIELDS, list(&reference["ept"], "entry"), &[]);
+    all.layout(
+        "EptEntry",
+        EptEntry::FIELDS,
+        list(&reference["ept"], "entry"),
+        &[],
+    );
 
-    let table: BTreeMap<u64, _> = ActivityState::VALUES.iter().map(|row| (row.value as u64, row)).collect();
-    let facts = list(&info["activity_state"], "values").iter().map(|fact| (number(fact, "value"), fact)).collect();
+    let table: BTreeMap<u64, _> = ActivityState::VALUES
+        .iter()
+        .map(|row| (row.value as u64, row))
+        .collect();
+    let facts = list(&info["activity_state"], "values")
+        .iter()
+        .map(|fact| (number(fact, "value"), fact))
+        .collect();
     all.both_ways(&table, &facts, &BTreeMap::new(), |all, row, fact| {
         let plain = |name: &str| name.replace('-', "").to_lowercase();
         all.equal(row.name, plain(row.name), plain(text(fact, "name")));
     });
-    let table: BTreeMap<u64, _> = VmInstructionError::VALUES.iter().map(|row| (row.value as u64, row)).collect();
+    let table: BTreeMap<u64, _> = VmInstructionError::VALUES
+        .iter()
+        .map(|row| (row.value as u64, row))
+        .collect();
     let errors = list(&reference, "vm_instruction_errors");
-    let facts = errors.iter().map(|fact| (number(fact, "number"), fact)).collect();
-    all.both_ways(&table, &facts, &BTreeMap::new(), |all, row, fact| all.equal(row.name, row.doc, text(fact, "meaning")));
+    let facts = errors
+        .iter()
+        .map(|fact| (number(fact, "number"), fact))
+        .collect();
+    all.both_ways(&table, &facts, &BTreeMap::new(), |all, row, fact| {
+        all.equal(row.name, row.doc, text(fact, "meaning"))
+    });
     all.finish(85);
 }
 
