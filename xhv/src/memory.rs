@@ -182,9 +182,10 @@ impl Memory {
     fn range(&self, offset: u64, len: usize) -> Result<*mut u8, Error> {
         let size = len as u64;
         match offset.checked_add(size) {
-            // SAFETY: the offset is inside the mapping, or one past its end for an empty range.
             Some(end) if end <= self.0.size => {
-                Ok(unsafe { self.0.base.as_ptr().add(offset as usize) })
+                // SAFETY: the offset is inside the mapping, or one past its end for an empty range.
+                let place = unsafe { self.0.base.as_ptr().add(offset as usize) };
+                Ok(place)
             }
             _ => Err(Error::OutOfRange {
                 address: offset,

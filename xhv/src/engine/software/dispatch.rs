@@ -239,8 +239,9 @@ impl<'b, C> Cursor<'b, C> {
     #[inline(always)]
     unsafe fn next(self) -> Self {
         // SAFETY: the caller says that there is an operation behind this one in the same slice.
+        let op = unsafe { self.op.add(1) };
         Self {
-            op: unsafe { self.op.add(1) },
+            op,
             block: PhantomData,
         }
     }
