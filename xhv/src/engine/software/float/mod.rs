@@ -9,6 +9,7 @@
 //! | `format` | formats, unpacking to a [`Number`](format::Number), rounding and packing |
 //! | `arith` | add, multiply, divide, square root, fused multiply-add, remainder |
 //! | `transcendental` | sine, logarithm, … of the x87 unit |
+//! | `host` | the common case by the host's own operations |
 //! | `convert` | between formats, from and to integers, rounding to an integer, comparison |
 //!
 //! Numbers of all formats travel as the low bits of a `u128`.
@@ -16,6 +17,7 @@
 mod arith;
 mod convert;
 mod format;
+pub(crate) mod host;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod oracle;
 mod transcendental;
