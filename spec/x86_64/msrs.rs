@@ -739,7 +739,7 @@ xhv_macros::spec! {
     {
         [63:32] DESTINATION                                                 "x2APIC identifier, or logical destination";
         [31:20] res0;
-        [19:18] SHORTHAND       { 0 None, 1 SelfOnly, 2 All, 3 AllButSelf } "Destination shorthand";
+        [19:18] SHORTHAND       { 0 NoShorthand, 1 OneSelf, 2 AllIncludingSelf, 3 AllExcludingSelf } "Destination shorthand";
         [17:16] res0;
         [15]    LEVEL_TRIGGERED                                             "Level-triggered, else edge-triggered";
         [14]    ASSERT                                                      "Level: assert, else de-assert";
