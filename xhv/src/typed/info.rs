@@ -123,8 +123,8 @@ pub struct RowInfo {
     pub ops: Option<[u8; 5]>,
     /// Why the number differs from the one computed from `ops`.
     pub departure: Option<&'static str>,
-    /// Apple's name.
-    pub apple: Option<&'static str>,
+    /// Apple's names, the newest first.
+    pub apple: &'static [&'static str],
     /// First macOS whose headers have it.
     pub since: Option<Version>,
     /// Last macOS before it was deprecated.
@@ -170,7 +170,7 @@ impl RowInfo {
         routes: &[],
         ops: None,
         departure: None,
-        apple: None,
+        apple: &[],
         since: None,
         deprecated: None,
         requires: &[],
@@ -210,8 +210,8 @@ pub struct ValueInfo {
     pub name: &'static str,
     /// The value as bits.
     pub value: u128,
-    /// Apple's name.
-    pub apple: Option<&'static str>,
+    /// Apple's names, the newest first.
+    pub apple: &'static [&'static str],
     /// First macOS whose headers have it.
     pub since: Option<Version>,
     /// The name that the table gives first to the same value.
@@ -227,7 +227,7 @@ impl ValueInfo {
     pub const EMPTY: ValueInfo = ValueInfo {
         name: "",
         value: 0,
-        apple: None,
+        apple: &[],
         since: None,
         alias_of: None,
         unsure: None,
@@ -292,8 +292,8 @@ pub struct FieldInfo {
     pub kind: FieldKind,
     /// `ro`, `wo`, `w1c`, or empty where the table says nothing.
     pub access: &'static str,
-    /// Apple's name (control words).
-    pub apple: Option<&'static str>,
+    /// Apple's names (control words), the newest first.
+    pub apple: &'static [&'static str],
     /// First macOS whose headers have it.
     pub since: Option<Version>,
     /// What is not verified.
@@ -310,7 +310,7 @@ impl FieldInfo {
         lsb: 0,
         kind: FieldKind::Flag,
         access: "",
-        apple: None,
+        apple: &[],
         since: None,
         unsure: None,
         doc: "",
@@ -330,8 +330,8 @@ pub struct ExitInfo {
     pub number: u32,
     /// Its name.
     pub name: &'static str,
-    /// Apple's name.
-    pub apple: Option<&'static str>,
+    /// Apple's names, the newest first.
+    pub apple: &'static [&'static str],
     /// First macOS whose headers have it.
     pub since: Option<Version>,
     /// Names and types of the details.
@@ -340,4 +340,17 @@ pub struct ExitInfo {
     pub unsure: Option<&'static str>,
     /// One line about it.
     pub doc: &'static str,
+}
+
+impl ExitInfo {
+    /// An exit of which the table tells nothing.
+    pub const EMPTY: ExitInfo = ExitInfo {
+        number: 0,
+        name: "",
+        apple: &[],
+        since: None,
+        payload: &[],
+        unsure: None,
+        doc: "",
+    };
 }

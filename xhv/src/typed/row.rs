@@ -132,6 +132,11 @@ impl<S: Space, T, A> Row<S, T, A> {
     pub const fn info(self) -> &'static RowInfo {
         self.info
     }
+    /// The same row with values of another type.
+    #[inline(always)]
+    pub const fn cast<U>(self) -> Row<S, U, A> {
+        Row::new(self.key, self.info)
+    }
     /// Its name in the manual.
     pub const fn name(self) -> &'static str {
         self.info.name
