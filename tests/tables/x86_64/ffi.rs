@@ -105,7 +105,7 @@ fn functions() {
         all.equal(row.name, row.looked_up, row.since > FIRST);
         all.equal(row.name, (row.binding)().is_null(), false);
     });
-    all.finish(81 * 7 + 200);
+    all.finish(760);
 }
 
 /// Types that only the tables have.
@@ -152,11 +152,11 @@ fn types() {
 /// Names that are rows of other tables: each with its number there.
 fn rows_elsewhere() -> BTreeMap<&'static str, u64> {
     let mut all = BTreeMap::new();
-    for table in [reg::ALL, capabilities::ALL] {
+    for table in [&reg::ALL[..], &capabilities::ALL[..]] {
         all.extend(
             table
                 .iter()
-                .filter_map(|row| Some((row.apple?, u64::from(row.key)))),
+                .filter_map(|row| Some((*row.apple.first()?, u64::from(row.key)))),
         );
     }
     all
