@@ -215,6 +215,8 @@ fn enums_and_constants() {
 fn names_of_other_tables() {
     let mut all = Differences::default();
     all.equal("VMCS", ffi::VMCS_GUEST_RIP, vmcs::GUEST_RIP.key());
+    let older = vmcs::GUEST_INTERRUPTIBILITY_STATE.key();
+    all.equal("older name", ffi::VMCS_GUEST_IGNORE_IRQ, older);
     all.equal("register", ffi::HV_X86_XCR0, reg::XCR0.key());
     all.equal(
         "capability",
@@ -236,5 +238,5 @@ fn names_of_other_tables() {
         ffi::CPU_BASED_HLT,
         u64::from(controls::PrimaryProcessorBasedControls::HLT_EXITING.bits()),
     );
-    all.finish(6);
+    all.finish(7);
 }

@@ -279,7 +279,6 @@ fn msrs() {
             Route::Vmcs(encoding) => vmcs::ALL.iter().find(|field| field.key == *encoding),
             _ => None,
         });
-        // S_CET and the like are known to the VMCS, but the facts table has one more: PKRS is not in Apple's list.
         all.equal(name, field.is_some(), hvf["vmcs_field"] == true);
         if let Some(field) = field {
             all.equal(
