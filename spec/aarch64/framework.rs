@@ -8,9 +8,6 @@ xhv_macros::spec! {
 
         // type                        = as
 
-        type hv_return_t             = i32  "Result of every call: `mach_error_t`" since macos 11.0;
-        type hv_memory_flags_t       = u64  "Guest access to a mapped range, bits" since macos 11.0;
-        type hv_allocate_flags_t     = u64  "Options of `hv_vm_allocate`" since macos 12.1;
         type hv_ipa_t                = u64  "Guest physical address" since macos 11.0;
         type hv_vcpu_t               = u64  "vCPU id: a small integer from 0; ids are used again" since macos 11.0;
         type hv_exception_syndrome_t = u64  "Layout of ESR_EL2" since macos 11.0;

@@ -25,10 +25,10 @@ pub(super) fn check(exits: &Exits, errors: &mut Errors) {
             errors,
         );
         names.add_as(crate::emit::camel(&row.name.to_string()), &row.name, errors);
-        if crate::emit::camel(&row.name.to_string()) == "Unknown" {
+        if crate::emit::camel(&row.name.to_string()) == "Unlisted" {
             errors.add(
                 row.name.span(),
-                "`Unknown` is what numbers without a row become",
+                "`Unlisted` is what numbers without a row become",
             );
         }
         let mut details = Names::default();

@@ -4,23 +4,6 @@ use super::{Names, check_bits, check_fits, values};
 use crate::errors::Errors;
 use crate::model::{Controls, FieldRow, Fields, What, Width};
 
-/// Methods that every bit-field type has.
-const METHODS: &[&str] = &[
-    "from_bits",
-    "bits",
-    "empty",
-    "is_empty",
-    "contains",
-    "intersects",
-    "union",
-    "intersection",
-    "difference",
-    "insert",
-    "remove",
-    "toggle",
-    "set",
-    "with",
-];
 /// Constants that every bit-field type has.
 const CONSTANTS: &[&str] = &["FIELDS", "VALUES", "WIDTH", "NAME", "RES0", "RES1"];
 
@@ -88,12 +71,7 @@ fn check_rows(fields: &Fields, errors: &mut Errors) {
 
 fn check_name(row: &FieldRow, errors: &mut Errors) {
     let Some(name) = row.name() else { return };
-    let taken = if crate::emit::is_flag(row) {
-        CONSTANTS.contains(&name.to_string().as_str())
-    } else {
-        let getter = crate::emit::getter_name(name).to_string();
-        METHODS.contains(&getter.as_str())
-    };
+    let taken = crate::emit::is_flag(row) && CONSTANTS.contains(&name.to_string().as_str());
     if taken {
         errors.add(
             name.span(),

@@ -23,10 +23,14 @@ pub(super) fn check(framework: &Framework, errors: &mut Errors) {
 fn check_row(row: &FfiRow, names: &mut Names, errors: &mut Errors) {
     match &row.what {
         Ffi::Alias(_) | Ffi::Opaque => {}
-        Ffi::Vector(size) if size.value != 16 => {
-            errors.add(size.span(), "a vector is of 16 bytes");
+        Ffi::Vector(size, align) => {
+            if ![16, 32, 64].contains(&size.value) {
+                errors.add(size.span(), "a vector is of 16, 32 or 64 bytes");
+            }
+            if align.value != 16 {
+                errors.add(align.span(), "a vector is aligned to 16 bytes");
+            }
         }
-        Ffi::Vector(_) => {}
         Ffi::Struct(layout) => check_struct(layout, errors),
         Ffi::Enum(width, rows, _) => {
             if ![8, 16, 32, 64].contains(&width.bits) || width.natural {

@@ -51,6 +51,9 @@ fn check_unique(
     for (index, key) in row.keys().into_iter().enumerate() {
         let name = row.name.nth(index as u128);
         names.add(&name, errors);
+        if row.facts.alias_of.is_some() {
+            continue;
+        }
         if let Some(first) = keys.insert((kind as u8, key), name) {
             let why = format!("the number of `{first}`, {key:#x}, is used twice");
             errors.add(row.key.span(), why);
@@ -83,7 +86,9 @@ fn check_key(kind: Kind, row: &Row, ascending: &mut Ascending, errors: &mut Erro
             ] {
                 check_key_fits(kind, number, errors);
             }
-            ascending.add(&range.first, errors);
+            if row.facts.alias_of.is_none() {
+                ascending.add(&range.first, errors);
+            }
             if let Some((number, _)) = &row.facts.number {
                 errors.add(
                     number.span(),

@@ -121,7 +121,7 @@ fn emit_enum(exits: &Exits) -> TokenStream {
         pub enum #name {
             #(#variants,)*
             #[doc = "A reason without a row: its number."]
-            Unknown(#reason),
+            Unlisted(#reason),
         }
     }
 }
@@ -145,7 +145,7 @@ fn emit_methods(exits: &Exits) -> TokenStream {
             pub const fn reason(&self) -> #reason {
                 match *self {
                     #(#arms,)*
-                    Self::Unknown(reason) => reason,
+                    Self::Unlisted(reason) => reason,
                 }
             }
             #decode
@@ -179,7 +179,7 @@ fn emit_decode(exits: &Exits) -> TokenStream {
     let arms = exits.rows.iter().map(emit_arm);
     let select = quote! {
         let reason = (#number) as #raw;
-        let exit = match reason { #(#arms,)* _ => Self::Unknown(#reason(reason)) };
+        let exit = match reason { #(#arms,)* _ => Self::Unlisted(#reason(reason)) };
     };
     match &exits.source {
         Source::Value(ty, _) => {

@@ -42,12 +42,17 @@ struct Lists {
 
 fn emit_row(framework: &Framework, row: &FfiRow, lists: &mut Lists) -> TokenStream {
     let name = &row.name;
+    let lines = &row.docs;
     let docs = docs(
         &row.facts,
         0,
         &format!("`{name}`"),
         Some(&framework.head.cite),
     );
+    let docs = match lines.is_empty() {
+        true => docs,
+        false => quote!(#(#[doc = #lines])* #[doc = ""] #docs),
+    };
     match &row.what {
         Ffi::Alias(ty) => {
             lists
@@ -62,11 +67,14 @@ fn emit_row(framework: &Framework, row: &FfiRow, lists: &mut Lists) -> TokenStre
                 .push(type_info(framework, row, "Opaque", "", &[]));
             emit_opaque(name, &docs)
         }
-        Ffi::Vector(_) => {
+        Ffi::Vector(size, _) => {
             lists
                 .types
                 .push(type_info(framework, row, "Vector", "", &[]));
-            emit_vector(framework, name, &docs)
+            match size.value {
+                16 => emit_vector(framework, name, &docs),
+                _ => emit_long_vector(name, size, &docs),
+            }
         }
         Ffi::Struct(layout) => {
             lists.types.push(type_info(
@@ -158,6 +166,18 @@ fn emit_vector(framework: &Framework, name: &Ident, docs: &TokenStream) -> Token
                 u128::from_le_bytes(unsafe { ::core::mem::transmute(value.0) })
             }
         }
+    }
+}
+
+/// A vector that only travels by pointer.
+fn emit_long_vector(name: &Ident, size: &crate::model::Number, docs: &TokenStream) -> TokenStream {
+    let size = token(size);
+    quote! {
+        #docs
+        #[allow(non_camel_case_types)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #[repr(C, align(16))]
+        pub struct #name(pub [u8; #size]);
     }
 }
 
@@ -436,7 +456,13 @@ fn unsure(row: &FfiRow) -> TokenStream {
 }
 
 fn doc(row: &FfiRow) -> Literal {
-    row.facts.doc.clone().unwrap_or_else(|| Literal::string(""))
+    let first = row.docs.first();
+    row.facts
+        .doc
+        .as_ref()
+        .or(first)
+        .cloned()
+        .unwrap_or_else(|| Literal::string(""))
 }
 
 fn type_info(

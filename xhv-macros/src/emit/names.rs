@@ -13,10 +13,28 @@ const RESERVED: &[&str] = &[
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+/// Methods that every bit-field type has.
+const METHODS: &[&str] = &[
+    "from_bits",
+    "bits",
+    "empty",
+    "is_empty",
+    "contains",
+    "intersects",
+    "union",
+    "intersection",
+    "difference",
+    "insert",
+    "remove",
+    "toggle",
+    "set",
+    "with",
+];
+
 /// `IOPL` → `iopl`, `TYPE` → `type_`.
 pub(crate) fn getter_name(name: &Ident) -> Ident {
     let mut getter = plain(name).to_lowercase();
-    if RESERVED.contains(&getter.as_str()) {
+    if RESERVED.contains(&getter.as_str()) || METHODS.contains(&getter.as_str()) {
         getter.push('_');
     }
     Ident::new(&getter, name.span())

@@ -1,6 +1,6 @@
 //! C functions, types and constants.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 
 use super::{Facts, Head, Number, ValueRow, Version, Width};
 
@@ -24,6 +24,8 @@ pub(crate) struct Framework {
 /// A row of FFI.
 #[derive(Debug)]
 pub(crate) struct FfiRow {
+    /// Contents of the `///` lines.
+    pub docs: Vec<Literal>,
     /// Name; none for `enum _`.
     pub name: Ident,
     /// What it is.
@@ -39,8 +41,8 @@ pub(crate) enum Ffi {
     Alias(CType),
     /// `opaque T`
     Opaque,
-    /// `vector T size 16`
-    Vector(Number),
+    /// `vector T size 16 align 16`
+    Vector(Number, Number),
     /// `struct T size 8 align 8 { … }`
     Struct(Struct),
     /// `enum T: u32 { … }` and `flags`

@@ -1,4 +1,4 @@
-//! What a row may say after its name and width, in any order; the documentation comes last.
+//! What a row may say after its name and width, in any order.
 
 use proc_macro2::{Delimiter, Ident, Literal, TokenTree};
 
@@ -29,8 +29,11 @@ pub(super) fn facts_into(
             continue;
         }
         if cursor.at_string() && accepted.contains(&"doc") {
-            facts.doc = Some(cursor.string("documentation")?);
-            return Ok(());
+            let span = cursor.span();
+            if facts.doc.replace(cursor.string("documentation")?).is_some() {
+                return cursor.fail(span, "a row has one line of documentation");
+            }
+            continue;
         }
         let Some(word) = cursor.peek_word() else {
             return Ok(());

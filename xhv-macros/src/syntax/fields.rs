@@ -29,6 +29,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, docs: Vec<Literal>) -> Read<Fields>
 pub(super) fn parse_row(cursor: &mut Cursor<'_>) -> Read<FieldRow> {
     let (msb, lsb) = bits(cursor)?;
     let name = cursor.ident("the name of the field, `res0`, `res1`, `res` or `ignored`")?;
+    let access = ["ro", "wo", "rw", "w1c", "rc"]
+        .iter()
+        .any(|word| cursor.at_word(word))
+        .then(|| cursor.ident("an access"))
+        .transpose()?;
     let what = if ["res0", "res1", "res", "ignored"]
         .iter()
         .any(|word| name == word)
@@ -41,7 +46,8 @@ pub(super) fn parse_row(cursor: &mut Cursor<'_>) -> Read<FieldRow> {
     } else {
         What::Plain(name)
     };
-    let facts = facts::parse(cursor, FACTS)?;
+    let mut facts = facts::parse(cursor, FACTS)?;
+    facts.access = facts.access.or(access);
     Ok(FieldRow {
         msb,
         lsb,

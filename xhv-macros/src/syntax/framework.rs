@@ -39,6 +39,7 @@ pub(super) fn parse(
 
 fn parse_row(cursor: &mut Cursor<'_>) -> Read<FfiRow> {
     const WHAT: &str = "`type`, `opaque`, `vector`, `struct`, `enum`, `flags`, `const` or `fn`";
+    let docs = super::docs(cursor)?;
     let Some(keyword) = cursor.peek_word() else {
         return cursor.expected(WHAT);
     };
@@ -51,6 +52,7 @@ fn parse_row(cursor: &mut Cursor<'_>) -> Read<FfiRow> {
     }
     cursor.bump();
     let name = cursor.ident("a name")?;
+    let mut early = Facts::default();
     let what = match keyword.as_str() {
         "type" => {
             cursor.sign('=')?;
@@ -59,27 +61,35 @@ fn parse_row(cursor: &mut Cursor<'_>) -> Read<FfiRow> {
         "opaque" => Ffi::Opaque,
         "vector" => {
             cursor.word("size")?;
-            Ffi::Vector(cursor.number("a size in bytes")?)
+            let size = cursor.number("a size in bytes")?;
+            cursor.word("align")?;
+            Ffi::Vector(size, cursor.number("an alignment in bytes")?)
         }
-        "struct" => Ffi::Struct(parse_struct(cursor)?),
+        "struct" => Ffi::Struct(parse_struct(cursor, &mut early)?),
         "enum" | "flags" => {
             cursor.sign(':')?;
             let width = width(cursor)?;
+            facts::facts_into(cursor, FACTS, &mut early)?;
             Ffi::Enum(width, rows(cursor, values::parse_row)?, keyword == "flags")
         }
         "const" => parse_const(cursor)?,
         _ => parse_fn(cursor)?,
     };
-    let facts = parse_facts(cursor, &what)?;
-    Ok(FfiRow { name, what, facts })
+    let facts = parse_facts(cursor, &what, early)?;
+    Ok(FfiRow {
+        docs,
+        name,
+        what,
+        facts,
+    })
 }
 
 /// Rows end with `;`, which may be left out after braces.
-fn parse_facts(cursor: &mut Cursor<'_>, what: &Ffi) -> Read<Facts> {
+/// A structure may say its facts before the braces, too.
+fn parse_facts(cursor: &mut Cursor<'_>, what: &Ffi, mut facts: Facts) -> Read<Facts> {
     match what {
         Ffi::Fn(..) => facts::parse(cursor, FN_FACTS),
         Ffi::Struct(_) | Ffi::Enum(..) => {
-            let mut facts = Facts::default();
             facts::facts_into(cursor, FACTS, &mut facts)?;
             cursor.take(';');
             Ok(facts)
@@ -88,11 +98,12 @@ fn parse_facts(cursor: &mut Cursor<'_>, what: &Ffi) -> Read<Facts> {
     }
 }
 
-fn parse_struct(cursor: &mut Cursor<'_>) -> Read<Struct> {
+fn parse_struct(cursor: &mut Cursor<'_>, facts: &mut Facts) -> Read<Struct> {
     cursor.word("size")?;
     let size = cursor.number("a size in bytes")?;
     cursor.word("align")?;
     let align = cursor.number("an alignment in bytes")?;
+    facts::facts_into(cursor, FACTS, facts)?;
     let members = rows(cursor, |cursor| {
         let offset = cursor.number("the offset of a member in bytes")?;
         let name = cursor.ident("the name of the member")?;
