@@ -21,6 +21,9 @@ pub(crate) enum Flow {
     Next,
     /// The block is over and the CPU's program counter is set.
     End,
+    /// Go on with the first operation of the block: a loop. The CPU's program counter is where it was when the block began, so
+    /// that this is the same as [`Flow::End`] but faster. Whoever answers it has looked whether somebody wants attention.
+    Again,
 }
 
 /// Why an operation could not be done.
@@ -41,6 +44,8 @@ pub(crate) enum Outcome {
     Trap,
     /// Only in loop form: go on with the next operation.
     Next,
+    /// Only in loop form: go on with the first operation.
+    Again,
 }
 
 /// How a step reaches guest memory.
@@ -79,12 +84,18 @@ pub(crate) trait Step<C>: 'static {
 /// The code of an operation.
 pub(crate) type Handler<C> = for<'b> fn(&mut C, Cursor<'b, C>) -> Outcome;
 
+/// [`Op::place`]: always ends its block.
+const ENDS: u8 = 0x80;
+/// [`Op::place`]: too far from the block's start (or in no block yet).
+const FAR: u8 = 0x7f;
+
 /// One decoded operation: 32 bytes, operands resolved as far as decoding can.
 ///
 /// What the operand fields mean is between a decoder and its steps.
 pub(crate) struct Op<C> {
     handler: Handler<C>,
-    ends: bool,
+    /// Bit 7: always ends its block. The rest: its number in the block, or [`FAR`].
+    place: u8,
     /// Register numbers and other small operands.
     pub(crate) r: [u8; 5],
     /// Where the instruction starts, in bytes from the start of the block.
@@ -122,7 +133,7 @@ impl<C: 'static> Op<C> {
     pub(crate) fn new<S: Step<C>>() -> Self {
         Self {
             handler: run::<C, S>,
-            ends: S::ENDS,
+            place: if S::ENDS { ENDS | FAR } else { FAR },
             r: [0; 5],
             at: 0,
             disp: 0,
@@ -183,9 +194,12 @@ impl<C> core::fmt::Debug for Block<C> {
 
 impl<C: 'static> Block<C> {
     /// A block of `ops`, or `None` if the last one does not end a block.
-    pub(crate) fn new(ops: Vec<Op<C>>) -> Option<Self> {
+    pub(crate) fn new(mut ops: Vec<Op<C>>) -> Option<Self> {
+        for (number, op) in ops.iter_mut().enumerate() {
+            op.place = (op.place & ENDS) | number.min(FAR.into()) as u8;
+        }
         let ops = ops.into_boxed_slice();
-        ops.last()?.ends.then_some(Self { ops })
+        (ops.last()?.place & ENDS != 0).then_some(Self { ops })
     }
 
     /// Its operations.
@@ -204,6 +218,7 @@ impl<C: 'static> Block<C> {
             match (cursor.op().handler)(cpu, cursor) {
                 // SAFETY: only the handler of a step that goes on answers `Next` (see `next`).
                 Outcome::Next => cursor = unsafe { cursor.next() },
+                Outcome::Again => cursor.op = NonNull::from(&self.ops[0]),
                 outcome => return outcome,
             }
         }
@@ -247,6 +262,24 @@ impl<'b, C> Cursor<'b, C> {
     }
 }
 
+/// Hands over to the first operation of the block.
+#[inline(always)]
+fn again<C: 'static>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+    let number = cursor.op().place & FAR;
+    if number == FAR {
+        return Outcome::End;
+    }
+    if cfg!(xhv_loop_dispatch) {
+        return Outcome::Again;
+    }
+    let first = Cursor {
+        // SAFETY: a cursor points into a block, where `Block::new` has numbered the operations from the first.
+        op: unsafe { cursor.op.sub(number.into()) },
+        block: PhantomData,
+    };
+    (first.op().handler)(cpu, first)
+}
+
 /// Hands over to the operation behind `cursor`, whose step just answered [`Flow::Next`].
 #[inline(always)]
 fn next<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
@@ -255,7 +288,7 @@ fn next<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     if cfg!(xhv_loop_dispatch) {
         return Outcome::Next;
     }
-    // SAFETY: `S` does not end blocks, so this operation was made with `ends` false, so `Block::new` has not accepted it as the last.
+    // SAFETY: `S` does not end blocks, so this operation was made with `ENDS` unset, so `Block::new` has not accepted it as the last.
     let cursor = unsafe { cursor.next() };
     (cursor.op().handler)(cpu, cursor)
 }
@@ -263,6 +296,7 @@ fn next<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
 fn run<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     match S::step::<Fast>(cpu, cursor.op()) {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
+        Ok(Flow::Again) => again(cpu, cursor),
         Ok(Flow::End) => Outcome::End,
         Err(Stop::Miss) => {
             assert!(S::MEMORY, "a step without memory access missed");
@@ -277,6 +311,7 @@ fn run<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
 fn run_slow<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     match S::step::<Slow>(cpu, cursor.op()) {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
+        Ok(Flow::Again) => again(cpu, cursor),
         Ok(Flow::End) => Outcome::End,
         Err(_) => Outcome::Trap,
     }
@@ -290,6 +325,19 @@ mod tests {
     struct Add;
     struct Missing;
     struct Halt;
+    struct Until;
+
+    impl Step<Count> for Until {
+        const MEMORY: bool = false;
+        const ENDS: bool = true;
+        fn step<P: Path>(cpu: &mut Count, op: &Op<Count>) -> Result<Flow, Stop> {
+            Ok(if cpu.0 < op.imm {
+                Flow::Again
+            } else {
+                Flow::End
+            })
+        }
+    }
 
     impl Step<Count> for Add {
         const MEMORY: bool = false;
@@ -330,6 +378,26 @@ mod tests {
         assert!(Block::<Count>::new(vec![]).is_none());
         assert!(Block::<Count>::new(vec![Op::new::<Halt>(), Op::new::<Add>()]).is_none());
         assert!(Block::<Count>::new(vec![Op::new::<Halt>()]).is_some());
+    }
+
+    #[test]
+    fn a_block_loops_in_place() {
+        for before in [1, 200] {
+            let mut ops = vec![Op::new::<Add>(); before];
+            ops.iter_mut().for_each(|op| op.imm = 1);
+            ops.push(Op::new::<Until>());
+            ops[before].imm = 1_000_000;
+            let block = Block::new(ops).unwrap();
+            let mut cpu = Count(0);
+            while cpu.0 < 1_000_000 {
+                assert_eq!(block.run(&mut cpu), Outcome::End);
+                // Far from the start the loop goes over the caller.
+                assert_eq!(before == 1, cpu.0 == 1_000_000, "{before}");
+                if before == 200 {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

@@ -228,7 +228,9 @@ pub(crate) struct Cpu {
     pub(crate) view: View,
     /// Instructions executed.
     pub(crate) retired: u64,
-    /// Where the instruction that is being executed slowly starts in its block, and how many of the block it and those before are.
+    /// Loops inside a block go on while `retired` is less.
+    pub(crate) limit: u64,
+    /// Something wants the block to end behind the current instruction: decoded code was written, a data breakpoint was met.
     pub(crate) code_hit: bool,
     /// Something is pending that `events::boundary` has to look at.
     pub(crate) check: bool,
@@ -290,6 +292,7 @@ impl Cpu {
             spans: [Span::default(); 8],
             view,
             retired: 0,
+            limit: u64::MAX,
             code_hit: false,
             check: false,
             seg: [data, code, data, data, data, data],

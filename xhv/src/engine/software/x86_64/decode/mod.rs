@@ -8,6 +8,8 @@ use iced_x86::{Instruction, MemorySize, OpKind, Register};
 use super::Done;
 use super::access::Operation;
 use super::cpu::{Cpu, RIP, Seg, ZERO};
+use super::exec;
+use super::exec::fused::Comparison;
 use super::mode::{Mode, Size};
 use crate::engine::software::dispatch::{Flow, Op, Path, Step};
 
@@ -15,7 +17,21 @@ use crate::engine::software::dispatch::{Flow, Op, Path, Step};
 pub(crate) type Family = fn(&Instruction, &mut Assembler) -> bool;
 
 /// All families, most frequent first.
-const FAMILIES: &[Family] = &[];
+const FAMILIES: &[Family] = &[
+    exec::mov::decode,
+    exec::alu::decode,
+    exec::branch::decode,
+    exec::stack::decode,
+    exec::shift::decode,
+    exec::bit::decode,
+    exec::muldiv::decode,
+    exec::string::decode,
+    exec::flag::decode,
+    exec::bmi::decode,
+    exec::atomic::decode,
+    exec::bcd::decode,
+    exec::misc::decode,
+];
 
 /// An instruction's step. What [`Step`] is to the dispatcher, with the bookkeeping of RIP done by [`At`].
 pub(crate) trait Exec: 'static {
@@ -50,7 +66,9 @@ impl Cpu {
     #[inline(never)]
     fn trapped(&mut self, op: &Operation) {
         self.rip = self.rip.wrapping_add(u64::from(op.at)) & self.mode.code.mask();
-        self.retired += u64::from(op.x[2]).saturating_sub(1);
+        // Bit 7 of the length: two instructions in one, and the first has trapped.
+        let fused = op.len >> 7;
+        self.retired += u64::from(op.x[2]).saturating_sub(1 + u64::from(fused));
     }
 }
 
@@ -68,6 +86,8 @@ pub(crate) struct Assembler {
     count: u8,
     /// One instruction only: nothing may be fused.
     pub(crate) single: bool,
+    /// The comparison that was decoded last.
+    pub(crate) comparison: Option<Comparison>,
 }
 
 impl Assembler {
@@ -79,6 +99,7 @@ impl Assembler {
             at: 0,
             count: 0,
             single,
+            comparison: None,
         }
     }
 
