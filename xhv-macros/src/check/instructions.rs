@@ -60,6 +60,10 @@ fn check_override(
             overridden.span(),
             format!("`{overridden}` has no word in common with this row"),
         );
+    } else if row.mask_and_value().0.count_ones() <= other.mask_and_value().0.count_ones() {
+        let why =
+            format!("`{overridden}` fixes as many bits as this row, which is not more specific");
+        errors.add(overridden.span(), why);
     } else if overrides(other, row) {
         let why = format!("`{overridden}` overrides this row already");
         errors.add(overridden.span(), why);

@@ -354,3 +354,45 @@ impl ExitInfo {
         doc: "",
     };
 }
+
+/// A row of an `instructions` table.
+#[derive(Clone, Copy, Debug)]
+pub struct InstructionInfo {
+    /// Name in the table; `_` for patterns without an instruction.
+    pub name: &'static str,
+    /// The fixed bits.
+    pub mask: u32,
+    /// What they are.
+    pub value: u32,
+    /// The fields, highest first.
+    pub fields: &'static [PatternField],
+    /// Rows whose pattern also matches, and over which this one goes.
+    pub overrides: &'static [&'static str],
+    /// One line about it.
+    pub doc: &'static str,
+}
+
+impl InstructionInfo {
+    /// A row of which the table tells nothing.
+    pub const EMPTY: InstructionInfo = InstructionInfo {
+        name: "",
+        mask: 0,
+        value: 0,
+        fields: &[],
+        overrides: &[],
+        doc: "",
+    };
+}
+
+/// A field of an instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct PatternField {
+    /// Name in the manual.
+    pub name: &'static str,
+    /// Highest bit.
+    pub msb: u8,
+    /// Lowest bit.
+    pub lsb: u8,
+    /// Whether the highest bit is a sign.
+    pub signed: bool,
+}

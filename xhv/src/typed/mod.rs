@@ -13,8 +13,8 @@ mod row;
 
 pub use bits::Bits;
 pub use info::{
-    ExitInfo, FieldInfo, FieldKind, Kind, Reserved, Route, RowInfo, Save, ValueInfo, Version,
-    VmcsClass,
+    ExitInfo, FieldInfo, FieldKind, InstructionInfo, Kind, PatternField, Reserved, Route, RowInfo,
+    Save, ValueInfo, Version, VmcsClass,
 };
 pub use print::{Named, describe, fmt_bits, fmt_value};
 pub use row::{
