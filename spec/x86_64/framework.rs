@@ -335,7 +335,7 @@ xhv_macros::spec! {
         fn hv_vmx_read_capability(field: hv_vmx_capability_t, value: out u64) -> hv_return_t thread any "Reads a VMX capability; no vCPU needed";
         fn hv_vmx_get_msr_info(field: hv_vmx_msr_info_t, value: out u64) -> hv_return_t thread any since macos 11.0 "Reads a fact about an MSR of the host";
         fn hv_vmx_vcpu_set_apic_address(vcpu: hv_vcpuid_t, gpa: hv_gpaddr_t) -> hv_return_t thread owner "Sets the APIC-access page";
-        fn hv_vmx_vcpu_set_apic_address_space(vcpu: hv_vcpuid_t, asid: hv_vm_space_t, gpa: hv_gpaddr_t) -> hv_return_t thread owner since macos 12.0 "Sets the APIC-access page of one address space; missing in the macOS 12.0 SDK, so expect it later";
+        fn hv_vmx_vcpu_set_apic_address_space(vcpu: hv_vcpuid_t, asid: hv_vm_space_t, gpa: hv_gpaddr_t) -> hv_return_t thread owner since macos 12.0 unsure "the 12.0 SDK lacks it: a later 12.x" "Sets the APIC-access page of one address space";
 
         // Interrupt controllers in the kernel: HV_VM_ACCEL_APIC.
         fn hv_vm_lapic_set_intr(vcpu: hv_vcpuid_t, vector: u8, trig: hv_apic_intr_trigger_t) -> hv_return_t thread any since macos 12.0 "Raises a vector at the local APIC of a vCPU";
@@ -350,8 +350,8 @@ xhv_macros::spec! {
         fn hv_vm_send_ioapic_intr(data: u64) -> hv_return_t thread any since macos 12.0 "Sends an interrupt in the format of a redirection-table entry, for an I/O APIC in the client";
         fn hv_vm_atpic_assert_irq(irq: i32) -> hv_return_t thread any since macos 12.0 "Raises an input of the 8259 pair";
         fn hv_vm_atpic_deassert_irq(irq: i32) -> hv_return_t thread any since macos 12.0 "Lowers an input of the 8259 pair";
-        fn hv_vm_atpic_port_read(port: i32, valuep: out u8) -> hv_return_t thread any since macos 12.0 "Does a guest's IN from an 8259 port";
-        fn hv_vm_atpic_port_write(port: i32, value: u8) -> hv_return_t thread any since macos 12.0 "Does a guest's OUT to an 8259 port";
+        fn hv_vm_atpic_port_read(port: i32, valuep: out u8) -> hv_return_t thread any since macos 12.0 unsure "the header has no availability; first exported by the 12.0 SDK" "Does a guest's IN from an 8259 port";
+        fn hv_vm_atpic_port_write(port: i32, value: u8) -> hv_return_t thread any since macos 12.0 unsure "the header has no availability; first exported by the 12.0 SDK" "Does a guest's OUT to an 8259 port";
         fn hv_vm_atpic_get_state(state: inout hv_atpic_state_ext_t, is_primary: bool) -> hv_return_t thread any since macos 12.0 "Saves one 8259; set the version first";
         fn hv_vm_atpic_put_state(state: ref hv_atpic_state_ext_t, is_primary: bool) -> hv_return_t thread any since macos 12.0 "Restores one 8259 while the VM stands still";
         fn hv_vm_set_apic_bus_freq(freq: u64) -> hv_return_t thread any since macos 12.0 "Frequency of the APIC timers, 16 MHz to 2 GHz in Hz; while there is no vCPU";
