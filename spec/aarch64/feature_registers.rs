@@ -1,8 +1,8 @@
 //! AArch64: feature registers, what a vCPU will have before it exists; after that the ID registers of `system_registers.rs` tell.
 
 use super::sysreg::{
-    Clidr, Ctr, Dczid, IdAa64dfr0, IdAa64dfr1, IdAa64isar0, IdAa64isar1, IdAa64mmfr0, IdAa64mmfr1, IdAa64mmfr2,
-    IdAa64pfr0, IdAa64pfr1, IdAa64smfr0, IdAa64zfr0,
+    Clidr, Ctr, Dczid, IdAa64dfr0, IdAa64dfr1, IdAa64isar0, IdAa64isar1, IdAa64mmfr0, IdAa64mmfr1,
+    IdAa64mmfr2, IdAa64pfr0, IdAa64pfr1, IdAa64smfr0, IdAa64zfr0,
 };
 
 xhv_macros::spec! {

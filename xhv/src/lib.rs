@@ -2,6 +2,7 @@
 
 extern crate self as xhv;
 
+pub mod aarch64;
 mod engine;
 mod error;
 mod guest_memory;

@@ -200,6 +200,10 @@ pub(super) fn raw(table: &Table, raw: &mut Raw) {
             for name in apple_names(&row.facts.apple, index as u128) {
                 raw.add(&name, "u32", &key_token(row, key));
             }
+            if table.kind == Kind::SystemRegister && row.facts.apple.is_empty() {
+                let name = format_ident!("HV_SYS_REG_{}", row.name.nth(index as u128));
+                raw.add(&name, "u32", &key_token(row, key));
+            }
         }
     }
 }
