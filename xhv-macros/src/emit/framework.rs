@@ -391,14 +391,16 @@ fn emit_looked_up(
     result: Option<&TokenStream>,
 ) -> TokenStream {
     let symbol = symbol(name);
+    // Hygienic: parameters may have this name too.
+    let address = Ident::new("address", proc_macro2::Span::mixed_site());
     quote! {
         static SYMBOL: ::xhv::typed::ffi::Symbol = ::xhv::typed::ffi::Symbol::new(#symbol);
         #[allow(improper_ctypes_definitions)]
         type Function = unsafe extern "C" fn(#(#typed),*) #result;
         match SYMBOL.get() {
-            ::core::option::Option::Some(address) => {
+            ::core::option::Option::Some(#address) => {
                 // SAFETY: the symbol of this name is a function of this signature; the rest is the caller's, see above.
-                unsafe { ::core::mem::transmute::<*mut ::core::ffi::c_void, Function>(address)(#(#names),*) }
+                unsafe { ::core::mem::transmute::<*mut ::core::ffi::c_void, Function>(#address)(#(#names),*) }
             }
             ::core::option::Option::None => ::xhv::typed::ffi::Absent::absent(),
         }
