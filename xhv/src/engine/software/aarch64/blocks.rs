@@ -1,0 +1,347 @@
+//! The cache of decoded blocks: by place in memory and mode for good, by virtual address for the next look-up.
+//!
+//! Blocks belong to a place in a [`Memory`], so that they outlive changes of the page tables. What leads from a virtual address to a
+//! block is only good for one *generation* of the CPU's translations.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::access::{exit, iss, stage2_status};
+use super::cpu::{Cpu, Exception, Mode, Trap, regime};
+use super::decode;
+use super::exception::class;
+use super::mmu::Access;
+use crate::engine::software::dispatch::Block;
+use crate::engine::software::memory::Mapping;
+use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
+
+/// Entries of the look-up by virtual address, a power of two.
+const JUMPS: usize = 4096;
+/// Entries of the look-up of code pages, a power of two.
+const PAGES: usize = 64;
+/// Blocks that are kept at most; with more, all are dropped.
+const MOST: usize = 1 << 16;
+/// Bytes of code in the longest block.
+const LONGEST: usize = 256;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Jump {
+    pc: u64,
+    /// Generation and mode; 0 is nothing.
+    key: u64,
+    index: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CodePage {
+    va: u64,
+    key: u64,
+    ipa: u64,
+}
+
+/// Where a block was decoded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    memory: usize,
+    offset: u64,
+    mode: Mode,
+}
+
+/// Multiplication is enough for addresses.
+#[derive(Clone, Copy, Debug, Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(26) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<PlaceHasher>>;
+
+#[derive(Debug)]
+struct Decoded {
+    block: Block<Cpu>,
+    place: Place,
+    /// 64-byte lines of the page that it was decoded from.
+    lines: u64,
+}
+
+/// The blocks of one page; the handle keeps the memory's identity from being used again.
+#[derive(Debug)]
+struct Page {
+    _memory: Memory,
+    blocks: Vec<u32>,
+}
+
+/// All decoded blocks of a vCPU.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    jumps: Box<[Jump; JUMPS]>,
+    code_pages: Box<[CodePage; PAGES]>,
+    slab: Vec<Option<Decoded>>,
+    free: Vec<u32>,
+    places: Map<Place, u32>,
+    pages: Map<(usize, u64), Page>,
+}
+
+/// A page of code: its mapping and where it is.
+struct Found {
+    memory: Memory,
+    offset: u64,
+    ipa: u64,
+}
+
+impl Blocks {
+    pub(crate) fn new() -> Self {
+        Self {
+            jumps: Box::new([Jump::default(); JUMPS]),
+            code_pages: Box::new([CodePage::default(); PAGES]),
+            slab: Vec::new(),
+            free: Vec::new(),
+            places: Map::default(),
+            pages: Map::default(),
+        }
+    }
+
+    /// The block at the program counter, decoded if need be; an exception or exit if there is no code.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, cpu: &mut Cpu) -> Result<&Block<Cpu>, Trap> {
+        let jump = self.jumps[(cpu.pc >> 2) as usize % JUMPS];
+        let index = if jump.pc == cpu.pc && jump.key == key(cpu) {
+            jump.index
+        } else {
+            self.look_up(cpu)?
+        };
+        match self.slab.get(index as usize) {
+            Some(Some(decoded)) => Ok(&decoded.block),
+            // Indices in the tables name live blocks: the tables are emptied with the blocks.
+            _ => Err(illegal_state()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&mut self, cpu: &mut Cpu) -> Result<u32, Trap> {
+        cpu.pc = cpu.context.untagged(cpu.pc);
+        if cpu.pc & 3 != 0 {
+            return Err(Trap::Exception(Exception {
+                syndrome: class::PC_ALIGNMENT,
+                far: Some(cpu.pc),
+            }));
+        }
+        let found = self.page(cpu)?;
+        let place = Place {
+            memory: found.memory.id(),
+            offset: found.offset,
+            mode: cpu.mode,
+        };
+        let index = match self.places.get(&place) {
+            Some(&index) => index,
+            None => self.decode(cpu, &found, place)?,
+        };
+        self.jumps[(cpu.pc >> 2) as usize % JUMPS] = Jump {
+            pc: cpu.pc,
+            key: key(cpu),
+            index,
+        };
+        Ok(index)
+    }
+
+    /// Translates the program counter.
+    fn page(&mut self, cpu: &mut Cpu) -> Result<Found, Trap> {
+        let (va, key) = (cpu.pc & !(PAGE - 1), key(cpu));
+        let cached = &mut self.code_pages[(va / PAGE) as usize % PAGES];
+        let ipa = if cached.va == va && cached.key == key {
+            cached.ipa | cpu.pc & (PAGE - 1)
+        } else {
+            let regime = if cpu.pstate.el1 {
+                regime::EL1
+            } else {
+                regime::EL0
+            };
+            let found = cpu
+                .translate(cpu.pc, Access::Execute, regime, true)
+                .map_err(|fault| {
+                    let status = u64::from(fault.status);
+                    let syndrome = class::INSTRUCTION_ABORT_LOWER | status;
+                    match fault.walk {
+                        Some(ipa) => exit(syndrome | iss::S1PTW, cpu.pc, ipa),
+                        None => Trap::Exception(Exception {
+                            syndrome,
+                            far: Some(cpu.pc),
+                        }),
+                    }
+                })?;
+            *cached = CodePage {
+                va,
+                key,
+                ipa: found.ipa & !(PAGE - 1),
+            };
+            found.ipa
+        };
+        match cpu.view.locate(ipa, Permissions::EXECUTE) {
+            Ok(Mapping {
+                memory,
+                offset,
+                gpa,
+                ..
+            }) => Ok(Found {
+                memory: memory.clone(),
+                offset: offset + (ipa - gpa),
+                ipa,
+            }),
+            Err(fault) => {
+                let status = u64::from(stage2_status(&fault));
+                Err(exit(class::INSTRUCTION_ABORT_LOWER | status, cpu.pc, ipa))
+            }
+        }
+    }
+
+    fn decode(&mut self, cpu: &mut Cpu, found: &Found, place: Place) -> Result<u32, Trap> {
+        let fault = |cpu: &Cpu| {
+            let syndrome = class::INSTRUCTION_ABORT_LOWER | 0b11 | 0b100;
+            exit(syndrome, cpu.pc, found.ipa)
+        };
+        let (mut words, mut len) = ([0_u32; LONGEST / 4], 0);
+        fetch(cpu, found.ipa, &mut words, &mut len).ok_or_else(|| fault(cpu))?;
+        loop {
+            let (block, covered) =
+                decode::block(&words[..len], cpu.mode).ok_or_else(|| fault(cpu))?;
+            let bytes = 4 * covered as u64;
+            let first = cpu.view.mark_code(found.ipa, bytes);
+            if first.map_err(|_| fault(cpu))? && cpu.view.refresh() {
+                cpu.code_changed();
+            }
+            // Code that has changed since it was fetched, before the marks: once more.
+            let mut again = words;
+            fetch(cpu, found.ipa, &mut again, &mut len).ok_or_else(|| fault(cpu))?;
+            if again[..covered.min(len)] == words[..covered.min(len)] {
+                return Ok(self.insert(cpu, found, place, block, bytes));
+            }
+            words = again;
+        }
+    }
+
+    fn insert(
+        &mut self,
+        cpu: &mut Cpu,
+        found: &Found,
+        place: Place,
+        block: Block<Cpu>,
+        bytes: u64,
+    ) -> u32 {
+        if self.places.len() >= MOST {
+            self.clear(cpu);
+        }
+        let within = found.offset % PAGE;
+        let (first, last) = (
+            within / CODE_LINE,
+            (within + bytes - 1).min(PAGE - 1) / CODE_LINE,
+        );
+        let decoded = Decoded {
+            block,
+            place,
+            lines: (!0 << first) & (!0 >> (63 - last)),
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slab[index as usize] = Some(decoded);
+                index
+            }
+            None => {
+                self.slab.push(Some(decoded));
+                self.slab.len() as u32 - 1
+            }
+        };
+        self.places.insert(place, index);
+        let page = (place.memory, found.offset & !(PAGE - 1));
+        let entry = self.pages.entry(page).or_insert_with(|| Page {
+            _memory: found.memory.clone(),
+            blocks: Vec::new(),
+        });
+        entry.blocks.push(index);
+        index
+    }
+
+    fn clear(&mut self, cpu: &mut Cpu) {
+        self.slab.clear();
+        self.free.clear();
+        self.places.clear();
+        self.pages.clear();
+        cpu.code_changed();
+    }
+
+    /// Drops blocks whose code was written.
+    pub(crate) fn drop_stale(&mut self, cpu: &mut Cpu) {
+        for stale in cpu.view.slot().take_stale() {
+            let Some(page) = self.pages.get_mut(&(stale.memory, stale.page)) else {
+                continue;
+            };
+            let (slab, places, free) = (&mut self.slab, &mut self.places, &mut self.free);
+            page.blocks.retain(|&index| {
+                let slot = &mut slab[index as usize];
+                let hit = slot
+                    .as_ref()
+                    .is_none_or(|decoded| decoded.lines & stale.lines != 0);
+                if let Some(decoded) = slot.take_if(|_| hit) {
+                    places.remove(&decoded.place);
+                    free.push(index);
+                }
+                !hit
+            });
+        }
+        cpu.code_changed();
+    }
+
+    /// Drops the blocks of memory that is not mapped any more.
+    pub(crate) fn drop_unmapped(&mut self, cpu: &mut Cpu) {
+        let mappings = cpu.view.space().mappings();
+        let mapped = |memory: usize| mappings.iter().any(|range| range.memory.id() == memory);
+        if self.pages.keys().any(|&(memory, _)| !mapped(memory)) {
+            self.clear(cpu);
+        }
+    }
+}
+
+/// Fetches words up to the end of the page.
+fn fetch(cpu: &Cpu, ipa: u64, words: &mut [u32; LONGEST / 4], len: &mut usize) -> Option<()> {
+    let mut bytes = [0; LONGEST];
+    let got = cpu.view.fetch(ipa, &mut bytes).ok()?;
+    *len = got / 4;
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    Some(())
+}
+
+/// What a look-up by virtual address is good for: the generation of its half, and the mode. Never 0.
+#[inline(always)]
+fn key(cpu: &Cpu) -> u64 {
+    let generation = cpu.generation[(cpu.pc >> 55 & 1) as usize];
+    u64::from(generation) << 32 | 1 << 8 | u64::from(cpu.mode.0)
+}
+
+/// For what cannot be: the guest sees an illegal execution state rather than the host a panic.
+fn illegal_state() -> Trap {
+    Trap::Exception(Exception {
+        syndrome: class::ILLEGAL_STATE,
+        far: None,
+    })
+}

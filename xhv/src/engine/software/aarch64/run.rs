@@ -1,0 +1,193 @@
+//! The loop that runs guest code until an exit, and what is looked at between blocks.
+
+use core::time::Duration;
+
+use super::blocks::Blocks;
+use super::cpu::{Cpu, Exception, Exit, Mode, PSTATE_A, PSTATE_F, PSTATE_I, Trap};
+use super::exception::{class, vector};
+use super::timer::FREQUENCY;
+use crate::engine::software::dispatch::Outcome;
+use crate::engine::software::memory::Attention;
+
+/// Blocks after which the clock is looked at: some ten microseconds.
+const PATIENCE: u32 = 1024;
+/// The longest sleep in WFI in one go.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+impl Cpu {
+    /// IRQ, FIQ and SError as they are pending for EL1.
+    pub(crate) fn pending(&self) -> (bool, bool, bool) {
+        let [irq, fiq] = self.lines;
+        (irq, fiq, self.serror)
+    }
+
+    /// Whether anything is pending that ends a WFI, masked or not.
+    pub(crate) fn interrupt_pending(&self) -> bool {
+        self.pending() != (false, false, false)
+    }
+
+    /// Takes an interrupt if one is pending and not masked.
+    fn take_interrupt(&mut self) {
+        let (irq, fiq, serror) = self.pending();
+        let masked = |bit| self.pstate.daif & bit != 0;
+        if serror && !masked(PSTATE_A) {
+            self.serror = false;
+            self.sys[super::sysreg::Reg::ESR_EL1] = 0x2f << 26 | 1 << 25;
+            self.enter_el1(vector::SERROR);
+        } else if fiq && !masked(PSTATE_F) {
+            self.enter_el1(vector::FIQ);
+        } else if irq && !masked(PSTATE_I) {
+            self.enter_el1(vector::IRQ);
+        }
+    }
+
+    /// The virtual timer exits once when it asserts, and is masked then until the VMM unmasks it.
+    fn timer_exit(&mut self) -> Option<Exit> {
+        if self.shared.has_gic() || self.timer.masked || !self.timer.virtual_asserted() {
+            return None;
+        }
+        self.timer.masked = true;
+        Some(Exit {
+            reason: Exit::VTIMER_ACTIVATED,
+            ..Exit::default()
+        })
+    }
+
+    /// How long a WFI may sleep before something has to be looked at.
+    fn sleep_limit(&self) -> Duration {
+        let now = self.timer.virtual_count();
+        let ticks = self
+            .timer
+            .virt
+            .deadline(now)
+            .map_or(u64::MAX, |at| at - now);
+        let nanoseconds = ticks.saturating_mul(125) / 3;
+        debug_assert_eq!(FREQUENCY * 125 / 3, 1_000_000_000);
+        Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP)
+    }
+}
+
+/// Runs `cpu` until an exit.
+pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
+    cpu.enter_guest();
+    blocks.drop_unmapped(cpu);
+    cpu.check = true;
+    let exit = run_until_exit(cpu, blocks);
+    cpu.leave_guest();
+    cpu.lines = [false; 2];
+    exit
+}
+
+fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
+    let mut patience = 0_u32;
+    loop {
+        if cpu.check || patience == 0 || cpu.view.slot().attention() != 0 {
+            if let Some(exit) = between_blocks(cpu, blocks) {
+                return exit;
+            }
+            patience = PATIENCE;
+        }
+        patience -= 1;
+        let outcome = match blocks.find(cpu) {
+            Ok(block) => block.run(cpu),
+            Err(trap) => {
+                cpu.trap = Some(trap);
+                Outcome::Trap
+            }
+        };
+        if outcome == Outcome::Trap
+            && let Some(exit) = deal_with_trap(cpu)
+        {
+            return exit;
+        }
+    }
+}
+
+/// Takes what the CPU holds; answers it if it is for the VMM.
+fn deal_with_trap(cpu: &mut Cpu) -> Option<Exit> {
+    match cpu.trap.take() {
+        Some(Trap::Exception(exception)) => cpu.take_exception(exception),
+        Some(Trap::Exit(exit)) => return Some(exit),
+        Some(Trap::Wait) => wait(cpu),
+        None => {}
+    }
+    None
+}
+
+/// Sleeps until an interrupt may be pending; being asked for attention ends it too.
+fn wait(cpu: &mut Cpu) {
+    cpu.check = true;
+    if cpu.interrupt_pending() || cpu.view.slot().attention() != 0 {
+        return;
+    }
+    let limit = cpu.sleep_limit();
+    cpu.leave_guest();
+    cpu.peer.sleep(limit);
+    cpu.enter_guest();
+}
+
+/// Everything that is looked at between blocks, when there is reason to.
+#[cold]
+#[inline(never)]
+fn between_blocks(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
+    let asked = cpu.view.slot().attention();
+    if asked & Attention::MAP != 0 && cpu.view.refresh() {
+        cpu.code_changed();
+        blocks.drop_unmapped(cpu);
+    }
+    if asked & Attention::CODE != 0 {
+        cpu.view.slot().take(Attention::CODE);
+        blocks.drop_stale(cpu);
+    }
+    if asked & Attention::EVENT != 0 {
+        cpu.view.slot().take(Attention::EVENT);
+        cpu.take_invalidations();
+    }
+    if asked & Attention::CANCEL != 0 {
+        cpu.view.slot().take(Attention::CANCEL);
+        return Some(Exit::default());
+    }
+    if let Some(exit) = cpu.timer_exit() {
+        return Some(exit);
+    }
+    cpu.check = false;
+    if cpu.pstate.il {
+        cpu.take_exception(Exception {
+            syndrome: class::ILLEGAL_STATE,
+            far: None,
+        });
+    }
+    cpu.take_interrupt();
+    if cpu.mode.has(Mode::DEBUG) {
+        return step(cpu, blocks);
+    }
+    None
+}
+
+/// Runs one instruction with everything that debugging asks before and after it.
+fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
+    cpu.check = true;
+    if let Some(trap) = cpu.debug_before() {
+        cpu.trap = Some(trap);
+        return deal_with_trap(cpu);
+    }
+    let stepping = core::mem::take(&mut cpu.pstate.ss);
+    let outcome = match blocks.find(cpu) {
+        Ok(block) => block.run(cpu),
+        Err(trap) => {
+            cpu.trap = Some(trap);
+            Outcome::Trap
+        }
+    };
+    cpu.check = true;
+    if outcome != Outcome::Trap {
+        return None;
+    }
+    // An instruction that faults has not been stepped over yet.
+    if let Some(Trap::Exception(exception)) = cpu.trap
+        && exception.syndrome & !0x1ff_ffff != class::SVC
+    {
+        cpu.pstate.ss = stepping;
+    }
+    deal_with_trap(cpu)
+}
