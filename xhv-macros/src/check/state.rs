@@ -5,7 +5,7 @@ use crate::errors::Errors;
 use crate::model::State;
 
 /// Keys of the file that are not groups.
-const TAKEN: &[&str] = &["format", "version", "arch"];
+const TAKEN: &[&str] = &["format", "version", "arch", "extra"];
 
 /// Checks a snapshot struct.
 pub(super) fn check(state: &State, errors: &mut Errors) {

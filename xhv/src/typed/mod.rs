@@ -10,6 +10,7 @@ pub mod hex;
 mod info;
 mod print;
 mod row;
+pub mod state;
 
 pub use bits::Bits;
 pub use info::{
