@@ -415,7 +415,7 @@ mod tests {
         assert_eq!(memory.judge(PAGE + 5, write), Verdict::Retry);
         memory.write(2 * PAGE, &[1]).unwrap();
         assert_eq!(memory.take_dirty(0, 4 * PAGE).0, [PAGE, 2 * PAGE]);
-        assert_eq!(memory.take_dirty(0, 4 * PAGE).0, []);
+        assert!(memory.take_dirty(0, 4 * PAGE).0.is_empty());
         assert_eq!(memory.judge(4 * PAGE, write), Verdict::Fault);
     }
 }
