@@ -1,0 +1,4 @@
+//! The framework engine: the generated bindings of Hypervisor.framework behind the seam's names. It decides nothing.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;

@@ -1,0 +1,139 @@
+//! Memory-mapped I/O: does the instruction that an EPT violation stopped, with the client as the bus.
+//!
+//! The instruction is emulated from its start each time, with the answers that the client has given so far; where one more is needed it
+//! stops and asks. Registers and RAM change only when it is through, so that an exit that nobody answers has had no effect and comes again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `machine` | operands, memory and the log of bus accesses |
+//! | `alu` | results and flags of the arithmetic |
+//! | `instruction` | what each instruction does |
+
+#[cfg(feature = "decode")]
+mod alu;
+#[cfg(feature = "decode")]
+mod instruction;
+#[cfg(feature = "decode")]
+mod machine;
+
+use super::inject::Injection;
+use super::reg;
+use super::vcpu::Vcpu;
+use super::walk::PageFault;
+use crate::error::Error;
+use crate::guest_memory::Gpa;
+
+/// One access to the bus: at most 8 bytes, inside a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BusAccess {
+    pub(super) gpa: Gpa,
+    /// Bytes: 1 to 8.
+    pub(super) size: u8,
+    /// The value to write; `None` for a read.
+    pub(super) write: Option<u64>,
+}
+
+/// An instruction that has made some of its bus accesses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pending {
+    /// Where the instruction is: if RIP has moved, the client has dropped it.
+    rip: u64,
+    /// Accesses that the client has answered: what was asked, and the value read.
+    log: Vec<(BusAccess, u64)>,
+}
+
+/// How far emulation came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The client has to answer this access.
+    Access(BusAccess),
+    /// The instruction is done, or a fault is queued for the guest.
+    Done,
+    /// It cannot be done by hand, for this reason.
+    Impossible(&'static str),
+}
+
+/// Why an instruction could not be done yet, or not at all.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "decode"), allow(dead_code))]
+enum Stop {
+    Access(BusAccess),
+    Fault(PageFault),
+    Impossible(&'static str),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Vcpu {
+    /// Emulates the instruction at RIP, which stumbled over `gpa`.
+    pub(super) fn begin_emulating(&mut self, _gpa: Gpa) -> Result<Progress, Error> {
+        let rip = self.read(reg::RIP)?;
+        self.pending = None;
+        self.emulate(Pending {
+            rip,
+            log: Vec::new(),
+        })
+    }
+
+    /// Goes on with the instruction that is half done; `Done` as well if the client has dropped it.
+    pub(super) fn continue_emulating(&mut self) -> Result<Progress, Error> {
+        let Some(pending) = self.pending.take() else {
+            return Ok(Progress::Done);
+        };
+        if self.read(reg::RIP)? != pending.rip || self.injected()?.is_some() {
+            return Ok(Progress::Done);
+        }
+        self.emulate(pending)
+    }
+
+    /// The client's answer to a bus access.
+    pub(super) fn answer_bus(&mut self, access: BusAccess, value: u64) -> Result<(), Error> {
+        let rip = self.read(reg::RIP)?;
+        let mut pending = match self.pending.take() {
+            Some(pending) if pending.rip == rip => pending,
+            _ => Pending {
+                rip,
+                log: Vec::new(),
+            },
+        };
+        pending.log.push((access, value));
+        self.emulate(pending)?;
+        Ok(())
+    }
+
+    fn emulate(&mut self, pending: Pending) -> Result<Progress, Error> {
+        match self.attempt(&pending) {
+            Ok(()) => Ok(Progress::Done),
+            Err(Stop::Access(access)) => {
+                // With nothing answered yet nothing has to be kept: the guest does it again.
+                self.pending = (!pending.log.is_empty()).then_some(pending);
+                Ok(Progress::Access(access))
+            }
+            Err(Stop::Fault(fault)) => {
+                self.inject(Injection::page_fault(fault))?;
+                Ok(Progress::Done)
+            }
+            Err(Stop::Impossible(why)) => Ok(Progress::Impossible(why)),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    #[cfg(feature = "decode")]
+    fn attempt(&mut self, pending: &Pending) -> Result<(), Stop> {
+        let mut machine = machine::Machine::new(self, &pending.log)?;
+        instruction::execute(&mut machine)?;
+        machine.commit()
+    }
+
+    #[cfg(not(feature = "decode"))]
+    fn attempt(&mut self, _pending: &Pending) -> Result<(), Stop> {
+        Err(Stop::Impossible(
+            "this build has no instruction decoder: turn the cargo feature `decode` on",
+        ))
+    }
+}

@@ -1,0 +1,286 @@
+//! The guest's own address translation, done by hand: linear to guest-physical addresses in every paging mode.
+//!
+//! Source: Intel SDM vol. 3, chapter "Paging". Accessed and dirty flags are not set.
+
+use super::vcpu::Vcpu;
+use super::controls::VmEntryControls;
+use super::reg::{self, Cr0, Cr4, Rflags};
+use super::vmcs::{self, AccessRights};
+use crate::error::Error;
+use crate::guest_memory::{Gpa, GuestMemory};
+
+/// What is to be done at a linear address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Data read.
+    Read,
+    /// Data write.
+    Write,
+    /// Instruction fetch.
+    Fetch,
+}
+
+/// Why a linear address has no translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageFault {
+    /// The address, as CR2 would hold it.
+    pub linear: u64,
+    /// The error code of #PF.
+    pub code: u32,
+}
+
+/// The registers that translation depends on.
+#[derive(Debug, Clone, Copy)]
+struct Paging {
+    cr0: Cr0,
+    cr3: u64,
+    cr4: Cr4,
+    nxe: bool,
+    long: bool,
+    user: bool,
+    /// RFLAGS.AC: SMAP is lifted.
+    alignment_check: bool,
+    pdptes: [u64; 4],
+}
+
+const PRESENT: u64 = 1;
+const WRITABLE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// How the levels of a paging mode are laid out.
+struct Levels {
+    /// Physical address of the top table.
+    top: u64,
+    /// How many levels, from this one down.
+    count: u32,
+    /// Index bits of a level.
+    bits: u32,
+    /// Bytes of an entry.
+    size: u64,
+}
+
+impl Paging {
+    fn of(vcpu: &Vcpu) -> Result<Self, Error> {
+        let entry = vcpu.read(vmcs::VM_ENTRY_CONTROLS)?;
+        let stack = vcpu.read(vmcs::GUEST_SS_ACCESS_RIGHTS)?;
+        let flags = vcpu.read(reg::RFLAGS)?;
+        let pdpte = |field| vcpu.raw_vmcs(field);
+        Ok(Self {
+            cr0: vcpu.read(vmcs::GUEST_CR0)?,
+            cr3: vcpu.raw_vmcs(vmcs::GUEST_CR3.key()),
+            cr4: vcpu.read(vmcs::GUEST_CR4)?,
+            nxe: vcpu.raw_vmcs(vmcs::GUEST_IA32_EFER.key()) & 1 << 11 != 0,
+            long: entry.contains(VmEntryControls::IA_32E_MODE_GUEST),
+            user: stack.dpl() == 3,
+            alignment_check: flags.contains(Rflags::AC),
+            pdptes: [
+                pdpte(vmcs::GUEST_PDPTE0.key()),
+                pdpte(vmcs::GUEST_PDPTE1.key()),
+                pdpte(vmcs::GUEST_PDPTE2.key()),
+                pdpte(vmcs::GUEST_PDPTE3.key()),
+            ],
+        })
+    }
+
+    fn pae(&self) -> bool {
+        self.cr4.contains(Cr4::PAE)
+    }
+
+    /// The top of the tables for an address; `None` if a PDPTE says that there is nothing.
+    fn levels(&self, linear: u64) -> Option<Levels> {
+        if self.long {
+            let count = if self.cr4.contains(Cr4::LA57) { 5 } else { 4 };
+            return Some(Levels {
+                top: self.cr3 & ADDRESS,
+                count,
+                bits: 9,
+                size: 8,
+            });
+        }
+        if self.pae() {
+            let pdpte = self.pdptes[(linear >> 30) as usize & 3];
+            return (pdpte & PRESENT != 0).then_some(Levels {
+                top: pdpte & ADDRESS,
+                count: 2,
+                bits: 9,
+                size: 8,
+            });
+        }
+        Some(Levels {
+            top: self.cr3 & 0xffff_f000,
+            count: 2,
+            bits: 10,
+            size: 4,
+        })
+    }
+
+    fn fault(&self, linear: u64, access: Access, present: bool) -> PageFault {
+        let mut code = u32::from(present);
+        code |= u32::from(access == Access::Write) << 1;
+        code |= u32::from(self.user) << 2;
+        let tells_fetch = (self.pae() && self.nxe) || self.cr4.contains(Cr4::SMEP);
+        code |= u32::from(access == Access::Fetch && tells_fetch) << 4;
+        PageFault { linear, code }
+    }
+
+    fn walk(&self, memory: &GuestMemory, linear: u64, access: Access) -> Result<u64, PageFault> {
+        let linear = if self.long { linear } else { linear & 0xffff_ffff };
+        if !self.cr0.contains(Cr0::PG) {
+            return Ok(linear);
+        }
+        let absent = self.fault(linear, access, false);
+        let levels = self.levels(linear).ok_or(absent)?;
+        let mut table = levels.top;
+        let mut rights = WRITABLE | USER;
+        let mut forbidden = 0;
+        for level in (0..levels.count).rev() {
+            let shift = 12 + level * levels.bits;
+            let index = linear >> shift & ((1 << levels.bits) - 1);
+            let mut bytes = [0; 8];
+            let (value, _) = bytes.split_at_mut(levels.size as usize);
+            memory
+                .read(table + index * levels.size, value)
+                .map_err(|_| absent)?;
+            let entry = u64::from_le_bytes(bytes);
+            if entry & PRESENT == 0 {
+                return Err(absent);
+            }
+            rights &= entry;
+            forbidden |= entry & NO_EXECUTE;
+            if level == 0 || self.is_large(entry, level) {
+                self.check(linear, access, rights, forbidden)?;
+                return Ok(page(entry, linear, shift, levels.size));
+            }
+            table = entry & ADDRESS;
+        }
+        Err(absent)
+    }
+
+    fn is_large(&self, entry: u64, level: u32) -> bool {
+        let allowed = if self.long || self.pae() {
+            level <= 2
+        } else {
+            self.cr4.contains(Cr4::PSE)
+        };
+        allowed && entry & LARGE != 0
+    }
+
+    fn check(&self, linear: u64, access: Access, rights: u64, forbidden: u64) -> Result<(), PageFault> {
+        let user_page = rights & USER != 0;
+        let supervisor_data = !self.user && access != Access::Fetch;
+        let denied = match access {
+            _ if self.user && !user_page => true,
+            Access::Fetch => {
+                let no_execute = self.nxe && (self.long || self.pae()) && forbidden != 0;
+                no_execute || (!self.user && user_page && self.cr4.contains(Cr4::SMEP))
+            }
+            _ if supervisor_data
+                && user_page
+                && self.cr4.contains(Cr4::SMAP)
+                && !self.alignment_check =>
+            {
+                true
+            }
+            Access::Write => rights & WRITABLE == 0 && (self.user || self.cr0.contains(Cr0::WP)),
+            Access::Read => false,
+        };
+        if denied {
+            return Err(self.fault(linear, access, true));
+        }
+        Ok(())
+    }
+}
+
+/// The physical address inside a page whose size is `1 << shift`.
+fn page(entry: u64, linear: u64, shift: u32, size: u64) -> u64 {
+    let offset = linear & ((1 << shift) - 1);
+    if size == 4 && shift == 22 {
+        // A 4-MiB page holds bits 39:32 of its address in bits 20:13 (PSE-36).
+        return (entry & 0xffc0_0000) | (entry >> 13 & 0xff) << 32 | offset;
+    }
+    let base = entry & ADDRESS & !((1 << shift) - 1);
+    base | offset
+}
+
+impl Vcpu {
+    /// The guest-physical address behind a linear one, by the guest's page tables and present privilege.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine does not tell the registers. The inner result is the page fault that the guest would get.
+    pub fn translate(&self, linear: u64, access: Access) -> Result<Result<Gpa, PageFault>, Error> {
+        let paging = Paging::of(self)?;
+        Ok(paging.walk(&self.memory, linear, access).map(Gpa))
+    }
+
+    /// Copies bytes out of guest memory by linear address, as far as they are mapped. Answers how many.
+    ///
+    /// # Errors
+    /// As [`Vcpu::translate`].
+    pub fn read_linear(&self, linear: u64, out: &mut [u8]) -> Result<usize, Error> {
+        self.each_page(linear, out.len(), Access::Read, |memory, gpa, from, to| {
+            memory.read(gpa, &mut out[from..to])
+        })
+    }
+
+    /// Copies bytes into guest memory by linear address, as far as it is mapped and writable. Answers how many.
+    ///
+    /// # Errors
+    /// As [`Vcpu::translate`].
+    pub fn write_linear(&self, linear: u64, bytes: &[u8]) -> Result<usize, Error> {
+        self.each_page(linear, bytes.len(), Access::Write, |memory, gpa, from, to| {
+            memory.write(gpa, &bytes[from..to])
+        })
+    }
+
+    /// Copies instruction bytes; answers how many could be fetched.
+    pub(super) fn fetch_linear(&self, linear: u64, out: &mut [u8]) -> Result<usize, Error> {
+        self.each_page(linear, out.len(), Access::Fetch, |memory, gpa, from, to| {
+            memory.read(gpa, &mut out[from..to])
+        })
+    }
+
+    fn each_page(
+        &self,
+        linear: u64,
+        len: usize,
+        access: Access,
+        mut copy: impl FnMut(&GuestMemory, u64, usize, usize) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let paging = Paging::of(self)?;
+        let mut done = 0;
+        while done < len {
+            let at = linear.wrapping_add(done as u64);
+            let Ok(gpa) = paging.walk(&self.memory, at, access) else {
+                break;
+            };
+            let step = ((4096 - at % 4096) as usize).min(len - done);
+            if copy(&self.memory, gpa, done, done + step).is_err() {
+                break;
+            }
+            done += step;
+        }
+        Ok(done)
+    }
+
+    /// The linear address of the next instruction, and the width of its code: 16, 32 or 64.
+    pub(super) fn code(&self) -> Result<(u64, u32), Error> {
+        let rip = self.read(reg::RIP)?;
+        let rights = self.read(vmcs::GUEST_CS_ACCESS_RIGHTS)?;
+        let long = self
+            .read(vmcs::VM_ENTRY_CONTROLS)?
+            .contains(VmEntryControls::IA_32E_MODE_GUEST);
+        if long && rights.contains(AccessRights::L) {
+            return Ok((rip, 64));
+        }
+        let base = self.read(vmcs::GUEST_CS_BASE)?;
+        let linear = base.wrapping_add(rip) & 0xffff_ffff;
+        let protected = self.read(vmcs::GUEST_CR0)?.contains(Cr0::PE);
+        let v8086 = self.read(reg::RFLAGS)?.contains(Rflags::VM);
+        // Rights of real mode are what they were before: D counts there too, unless this is virtual-8086 mode.
+        let wide = rights.contains(AccessRights::DB) && !(v8086 && protected);
+        Ok((linear, if wide { 32 } else { 16 }))
+    }
+}
