@@ -135,7 +135,7 @@ impl Vcpu {
         if self.vm.options().contains(VmOptions::ACCEL_APIC)
             && let Some(kind) = self.decode_apic()?
         {
-            return Ok(Some(kind));
+            return Ok(kind);
         }
         let word = self.read(vmcs::EXIT_REASON)?;
         if word.contains(ExitReasonField::ENTRY_FAILURE) {

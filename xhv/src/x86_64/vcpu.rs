@@ -69,6 +69,8 @@ pub struct Vcpu {
     /// An instruction whose emulation needs more answers.
     pub(super) pending: Option<Pending>,
     pub(super) msrs: BTreeMap<u32, Enabled>,
+    /// MSRs that the default policy keeps for the guest.
+    pub(super) emulated_msrs: BTreeMap<u32, u64>,
     pub(super) statistics: Statistics,
     options: VcpuOptions,
     thread: PhantomData<*const ()>,
@@ -108,6 +110,7 @@ impl Vcpu {
             jobs: Arc::default(),
             pending: None,
             msrs: BTreeMap::new(),
+            emulated_msrs: BTreeMap::new(),
             statistics: Statistics::default(),
             options,
             thread: PhantomData,

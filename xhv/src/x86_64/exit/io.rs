@@ -1,0 +1,234 @@
+//! Port I/O: one guard for each access; a repeated string instruction exits once for each element.
+
+use super::{Kind, guard};
+use crate::error::Error;
+use crate::x86_64::exits::{AddressSize, InsOutsInformation, IoQualification};
+use crate::x86_64::inject::Injection;
+use crate::x86_64::reg::{self, Rflags};
+use crate::x86_64::vcpu::Vcpu;
+use crate::x86_64::vmcs;
+use crate::x86_64::walk::Access;
+
+/// The guest reads a port: IN, or one element of INS.
+#[derive(Debug)]
+#[must_use = "call `finish` with the value; otherwise the guest reads again"]
+pub struct PortRead<'v> {
+    vcpu: &'v mut Vcpu,
+}
+
+/// The guest writes a port: OUT, or one element of OUTS.
+#[derive(Debug)]
+#[must_use = "call `finish`; otherwise the guest writes again"]
+pub struct PortWrite<'v> {
+    vcpu: &'v mut Vcpu,
+    value: u32,
+}
+
+guard!(PortRead);
+guard!(PortWrite);
+
+fn qualification(vcpu: &Vcpu) -> IoQualification {
+    IoQualification::from_bits(vcpu.raw_vmcs(vmcs::EXIT_QUALIFICATION.key()))
+}
+
+fn bytes(access: IoQualification) -> u8 {
+    access.size().0 + 1
+}
+
+fn mask(size: u8) -> u64 {
+    (1 << (8 * u32::from(size.min(4)))) - 1
+}
+
+impl<'v> PortRead<'v> {
+    pub(super) fn new(vcpu: &'v mut Vcpu) -> Self {
+        Self { vcpu }
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        qualification(self.vcpu).port()
+    }
+
+    /// Bytes: 1, 2 or 4.
+    #[must_use]
+    pub fn size(&self) -> u8 {
+        bytes(qualification(self.vcpu))
+    }
+
+    /// The value that the port has, in the low bytes.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses; [`Error::OutOfRange`] if INS reads into what is no memory.
+    pub fn finish(self, value: u32) -> Result<(), Error> {
+        let access = qualification(self.vcpu);
+        let size = bytes(access);
+        if access.contains(IoQualification::STRING) {
+            return self.vcpu.finish_ins(access, value);
+        }
+        if size == 4 {
+            self.vcpu.write(reg::RAX, u64::from(value))?;
+        } else {
+            let kept = self.vcpu.read(reg::RAX)? & !mask(size);
+            self.vcpu.write(reg::RAX, kept | u64::from(value) & mask(size))?;
+        }
+        self.vcpu.finish_instruction()
+    }
+}
+
+impl<'v> PortWrite<'v> {
+    pub(super) fn new(vcpu: &'v mut Vcpu, value: u32) -> Self {
+        Self { vcpu, value }
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        qualification(self.vcpu).port()
+    }
+
+    /// Bytes: 1, 2 or 4.
+    #[must_use]
+    pub fn size(&self) -> u8 {
+        bytes(qualification(self.vcpu))
+    }
+
+    /// What the guest writes, in the low bytes; the others are 0.
+    #[must_use]
+    pub fn value(&self) -> u32 {
+        self.value
+    }
+
+    /// The write is done.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn finish(self) -> Result<(), Error> {
+        let access = qualification(self.vcpu);
+        if access.contains(IoQualification::STRING) {
+            return self.vcpu.finish_string(access, Index::Source);
+        }
+        self.vcpu.finish_instruction()
+    }
+}
+
+/// The index register of a string instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Index {
+    Source,
+    Target,
+}
+
+impl Vcpu {
+    pub(in crate::x86_64) fn decode_io(&mut self) -> Result<Option<Kind>, Error> {
+        let access = IoQualification::from_bits(self.read(vmcs::EXIT_QUALIFICATION)?);
+        if access.contains(IoQualification::IN) {
+            return Ok(Some(Kind::PortRead));
+        }
+        let size = bytes(access);
+        if !access.contains(IoQualification::STRING) {
+            let value = self.read(reg::RAX)? & mask(size);
+            return Ok(Some(Kind::PortWrite(value as u32)));
+        }
+        let linear = self.read(vmcs::GUEST_LINEAR_ADDRESS)?;
+        let mut value = [0; 4];
+        let got = self.read_linear(linear, &mut value[..usize::from(size)])?;
+        if got == usize::from(size) {
+            return Ok(Some(Kind::PortWrite(u32::from_le_bytes(value))));
+        }
+        // OUTS exits before its memory operand is read: the page fault comes now.
+        match self.translate(linear.wrapping_add(got as u64), Access::Read)? {
+            Err(fault) => {
+                self.inject(Injection::page_fault(fault))?;
+                Ok(None)
+            }
+            Ok(gpa) => Err(Error::OutOfRange {
+                address: gpa.0,
+                size: u64::from(size),
+            }),
+        }
+    }
+
+    fn finish_ins(&mut self, access: IoQualification, value: u32) -> Result<(), Error> {
+        let size = usize::from(bytes(access).min(4));
+        let linear = self.read(vmcs::GUEST_LINEAR_ADDRESS)?;
+        // Every byte has to be writable before the first is written.
+        for at in [0, size as u64 - 1] {
+            match self.translate(linear.wrapping_add(at), Access::Write)? {
+                Err(fault) => {
+                    self.inject(Injection::page_fault(fault))?;
+                    return Ok(());
+                }
+                Ok(gpa) if !self.memory.covers(gpa.0, 1) => {
+                    return Err(Error::OutOfRange {
+                        address: gpa.0,
+                        size: 1,
+                    });
+                }
+                Ok(_) => {}
+            }
+        }
+        self.write_linear(linear, &value.to_le_bytes()[..size])?;
+        self.finish_string(access, Index::Target)
+    }
+
+    /// Steps the index register and the counter, and RIP when no round is left.
+    fn finish_string(&mut self, access: IoQualification, index: Index) -> Result<(), Error> {
+        let width = self.string_address_mask()?;
+        let backwards = self.read(reg::RFLAGS)?.contains(Rflags::DF);
+        let size = u64::from(bytes(access));
+        let step = if backwards { size.wrapping_neg() } else { size };
+        let register = if index == Index::Source { reg::RSI } else { reg::RDI };
+        let old = self.read(register)?;
+        self.write(register, merge(old, old.wrapping_add(step), width))?;
+        if access.contains(IoQualification::REP) {
+            let old = self.read(reg::RCX)?;
+            let left = old.wrapping_sub(1) & width;
+            self.write(reg::RCX, merge(old, left, width))?;
+            if left != 0 {
+                return self.end_interrupt_shadow();
+            }
+        }
+        self.finish_instruction()
+    }
+
+    /// The bits of an address of INS or OUTS: from the instruction information where the processor gives it, else from the code.
+    fn string_address_mask(&self) -> Result<u64, Error> {
+        let told = self
+            .vm()
+            .read_capability(crate::x86_64::capabilities::BASIC)
+            .is_ok_and(|basic| basic.contains(crate::x86_64::capabilities::VmxBasic::INS_OUTS_INFORMATION));
+        let size = if told {
+            InsOutsInformation::from_bits(self.read(vmcs::VM_EXIT_INSTRUCTION_INFORMATION)?).address_size()
+        } else {
+            self.string_address_size()?
+        };
+        Ok(match size {
+            AddressSize::BITS16 => 0xffff,
+            AddressSize::BITS32 => 0xffff_ffff,
+            _ => !0,
+        })
+    }
+
+    /// From the width of the code and an address-size prefix.
+    fn string_address_size(&self) -> Result<AddressSize, Error> {
+        let (linear, bits) = self.code()?;
+        let mut code = [0; 15];
+        let got = self.fetch_linear(linear, &mut code)?;
+        let prefixes = code[..got].iter().take_while(|byte| !matches!(byte, 0x6c..=0x6f));
+        let flipped = prefixes.into_iter().any(|byte| *byte == 0x67);
+        Ok(match (bits, flipped) {
+            (64, false) => AddressSize::BITS64,
+            (64, true) | (32, false) | (16, true) => AddressSize::BITS32,
+            _ => AddressSize::BITS16,
+        })
+    }
+}
+
+/// A register after a write of an address-sized part: 32 bits clear the upper half, 16 leave the rest.
+fn merge(old: u64, new: u64, width: u64) -> u64 {
+    match width {
+        0xffff => old & !0xffff | new & 0xffff,
+        width => new & width,
+    }
+}
