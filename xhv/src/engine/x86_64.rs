@@ -6,13 +6,12 @@
 use crate::error::Code;
 use crate::host::Engine;
 use crate::memory::{Memory, Permissions};
-use crate::x86_64::ffi::{
-    hv_apic_state_ext_t, hv_atpic_state_ext_t, hv_ioapic_state_ext_t,
-};
+use crate::x86_64::CpuidResult;
+use crate::x86_64::ffi::{hv_apic_state_ext_t, hv_atpic_state_ext_t, hv_ioapic_state_ext_t};
 
 #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
 use super::framework::x86_64 as framework;
-#[cfg(feature = "software")]
+#[cfg(any())]
 use super::software::x86_64 as software;
 
 type Answer<T> = Result<T, Code>;
@@ -23,7 +22,7 @@ macro_rules! on {
         match *$self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref engine) => engine.$function($($argument),*),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(ref engine) => engine.$function($($argument),*),
         }
     };
@@ -31,7 +30,7 @@ macro_rules! on {
         match *$self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref mut engine) => engine.$function($($argument),*),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(ref mut engine) => engine.$function($($argument),*),
         }
     };
@@ -61,7 +60,7 @@ macro_rules! functions {
 pub(crate) enum Vm {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Vm),
-    #[cfg(feature = "software")]
+    #[cfg(any())]
     Software(software::Vm),
 }
 
@@ -71,7 +70,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::create(options).map(Self::Framework),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Engine::Software => software::Vm::create(options).map(Self::Software),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -81,7 +80,7 @@ impl Vm {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => Engine::Framework,
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(_) => Engine::Software,
         }
     }
@@ -91,7 +90,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::read_capability(field),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Engine::Software => software::Vm::read_capability(field),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -102,7 +101,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::get_msr_info(field),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Engine::Software => software::Vm::get_msr_info(field),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -113,7 +112,7 @@ impl Vm {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => framework::Vm::tsc_clock(),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(_) => software::Vm::tsc_clock(),
         }
     }
@@ -155,7 +154,7 @@ impl Vm {
 pub(crate) enum Vcpu {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Vcpu),
-    #[cfg(feature = "software")]
+    #[cfg(any())]
     Software(software::Vcpu),
 }
 
@@ -165,7 +164,7 @@ impl Vcpu {
         match *vm {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Vm::Framework(ref vm) => framework::Vcpu::create(vm, options).map(Self::Framework),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Vm::Software(ref vm) => software::Vcpu::create(vm, options).map(Self::Software),
         }
     }
@@ -179,7 +178,7 @@ impl Vcpu {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref vcpu) => Interrupter::Framework(vcpu.interrupter()),
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(ref vcpu) => Interrupter::Software(vcpu.interrupter()),
         }
     }
@@ -239,7 +238,7 @@ impl Vcpu {
 pub(crate) enum Interrupter {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Interrupter),
-    #[cfg(feature = "software")]
+    #[cfg(any())]
     Software(software::Interrupter),
 }
 
@@ -253,8 +252,24 @@ impl Interrupter {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => false,
-            #[cfg(feature = "software")]
+            #[cfg(any())]
             Self::Software(_) => true,
         }
+    }
+}
+
+/// What CPUID answers below the guest: the host's processor, or the software engine's.
+pub(crate) fn cpuid(engine: Engine, leaf: u32, subleaf: u32) -> CpuidResult {
+    match engine {
+        #[cfg(any())]
+        Engine::Software => software::cpuid(leaf, subleaf),
+        #[cfg(target_arch = "x86_64")]
+        _ => {
+            let core::arch::x86_64::CpuidResult { eax, ebx, ecx, edx } =
+                core::arch::x86_64::__cpuid_count(leaf, subleaf);
+            CpuidResult { eax, ebx, ecx, edx }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => CpuidResult::default(),
     }
 }

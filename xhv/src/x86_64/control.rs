@@ -2,7 +2,8 @@
 
 use super::capabilities::{self, AllowedSettings};
 use super::controls::{
-    PinBasedControls, PrimaryProcessorBasedControls, SecondaryProcessorBasedControls, VmEntryControls, VmExitControls,
+    PinBasedControls, PrimaryProcessorBasedControls, SecondaryProcessorBasedControls,
+    VmEntryControls, VmExitControls,
 };
 use super::exits::CrQualification;
 use super::msr::Efer;
@@ -70,7 +71,10 @@ impl Vcpu {
     /// [`Error::Row`] if the engine refuses.
     pub fn guest_cr0(&self) -> Result<Cr0, Error> {
         let mask = self.read(vmcs::CR0_GUEST_HOST_MASK)?;
-        let (shadow, real) = (self.read(vmcs::CR0_READ_SHADOW)?, self.read(vmcs::GUEST_CR0)?);
+        let (shadow, real) = (
+            self.read(vmcs::CR0_READ_SHADOW)?,
+            self.read(vmcs::GUEST_CR0)?,
+        );
         Ok((shadow & mask) | (real - mask))
     }
 
@@ -80,7 +84,10 @@ impl Vcpu {
     /// [`Error::Row`] if the engine refuses.
     pub fn guest_cr4(&self) -> Result<Cr4, Error> {
         let mask = self.read(vmcs::CR4_GUEST_HOST_MASK)?;
-        let (shadow, real) = (self.read(vmcs::CR4_READ_SHADOW)?, self.read(vmcs::GUEST_CR4)?);
+        let (shadow, real) = (
+            self.read(vmcs::CR4_READ_SHADOW)?,
+            self.read(vmcs::GUEST_CR4)?,
+        );
         Ok((shadow & mask) | (real - mask))
     }
 
@@ -109,7 +116,11 @@ impl Vcpu {
             (0, number) => {
                 let value = RawRead::<space::General>::raw_read(self, register)
                     .map_err(|code| self.failed("hv_vcpu_read_register", code))?;
-                let value = if self.code()?.1 == 64 { value } else { value & 0xffff_ffff };
+                let value = if self.code()?.1 == 64 {
+                    value
+                } else {
+                    value & 0xffff_ffff
+                };
                 self.move_to_cr(number, value)
             }
             (1, number) => {
@@ -130,7 +141,8 @@ impl Vcpu {
             }
             _ => {
                 let old = self.guest_cr0()?;
-                let low = Cr0::from_bits(u64::from(access.lmsw_source())) & (Cr0::PE | Cr0::MP | Cr0::EM | Cr0::TS);
+                let low = Cr0::from_bits(u64::from(access.lmsw_source()))
+                    & (Cr0::PE | Cr0::MP | Cr0::EM | Cr0::TS);
                 // LMSW sets PE but never clears it.
                 let kept = old - (Cr0::MP | Cr0::EM | Cr0::TS);
                 self.move_to_cr(0, (kept | low).bits())
@@ -166,7 +178,10 @@ impl Vcpu {
         let enter_long = paging && !was && efer.contains(Efer::LME);
         let cr4 = self.guest_cr4()?;
         let leave_long = was && !paging && efer.contains(Efer::LMA);
-        if bad || (enter_long && !cr4.contains(Cr4::PAE)) || (leave_long && (cr4.contains(Cr4::PCIDE) || self.code()?.1 == 64)) {
+        if bad
+            || (enter_long && !cr4.contains(Cr4::PAE))
+            || (leave_long && (cr4.contains(Cr4::PCIDE) || self.code()?.1 == 64))
+        {
             return Ok(false);
         }
         let value = value | Cr0::ET;
@@ -184,7 +199,9 @@ impl Vcpu {
 
     fn do_cr4(&mut self, value: Cr4) -> Result<bool, Error> {
         let long = self.read(vmcs::GUEST_IA32_EFER)?.contains(Efer::LMA);
-        let fixed = self.read(capabilities::CR4_FIXED1).unwrap_or(Cr4::from_bits(!0));
+        let fixed = self
+            .read(capabilities::CR4_FIXED1)
+            .unwrap_or(Cr4::from_bits(!0));
         let bad = !(fixed - Cr4::VMXE).contains(value)
             || (long && !value.contains(Cr4::PAE))
             || (!long && value.contains(Cr4::PCIDE));
@@ -224,7 +241,7 @@ impl Vcpu {
             self.modify(vmcs::VM_ENTRY_CONTROLS, switch)?;
             return self.modify(vmcs::GUEST_TR_ACCESS_RIGHTS, |rights: AccessRights| {
                 let wide = rights.type_().0 | 8;
-                rights.with_type_(vmcs::SegmentType(wide))
+                rights.with_type(vmcs::SegmentType(wide))
             });
         }
         self.modify(vmcs::VM_ENTRY_CONTROLS, switch)?;
@@ -242,11 +259,19 @@ impl Vcpu {
         let table = self.raw_vmcs(vmcs::GUEST_CR3.key()) & 0xffff_ffe0;
         let mut bytes = [0; 32];
         self.memory.read(table, &mut bytes)?;
-        for (field, entry) in [vmcs::GUEST_PDPTE0, vmcs::GUEST_PDPTE1, vmcs::GUEST_PDPTE2, vmcs::GUEST_PDPTE3]
-            .into_iter()
-            .zip(bytes.chunks_exact(8))
+        for (field, entry) in [
+            vmcs::GUEST_PDPTE0,
+            vmcs::GUEST_PDPTE1,
+            vmcs::GUEST_PDPTE2,
+            vmcs::GUEST_PDPTE3,
+        ]
+        .into_iter()
+        .zip(bytes.chunks_exact(8))
         {
-            let value = entry.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+            let value = entry
+                .iter()
+                .rev()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte));
             self.write(field, value)?;
         }
         Ok(())
@@ -256,8 +281,22 @@ impl Vcpu {
 /// The framework's id of a general register, by its number in instructions.
 fn register_id(number: u8) -> u32 {
     [
-        reg::RAX, reg::RCX, reg::RDX, reg::RBX, reg::RSP, reg::RBP, reg::RSI, reg::RDI, reg::R8, reg::R9, reg::R10, reg::R11, reg::R12,
-        reg::R13, reg::R14, reg::R15,
+        reg::RAX,
+        reg::RCX,
+        reg::RDX,
+        reg::RBX,
+        reg::RSP,
+        reg::RBP,
+        reg::RSI,
+        reg::RDI,
+        reg::R8,
+        reg::R9,
+        reg::R10,
+        reg::R11,
+        reg::R12,
+        reg::R13,
+        reg::R14,
+        reg::R15,
     ][usize::from(number % 16)]
     .key()
 }

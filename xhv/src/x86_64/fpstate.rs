@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::typed::hex;
-
 /// Bytes that are passed to an engine: enough for every component that Macs have (AVX-512 included).
 pub(super) const XSAVE_SIZE: usize = 4096;
 /// Where the upper halves of YMM0 to YMM15 lie in the standard format.
@@ -18,28 +16,28 @@ const REST: usize = 832;
 #[serde(deny_unknown_fields)]
 pub struct FpState {
     /// x87 control word.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub fcw: u16,
     /// x87 status word.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub fsw: u16,
     /// x87 tag word, abridged: a bit for each physical register that is not empty.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub ftw: u8,
     /// Last x87 opcode.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub fop: u16,
     /// Last x87 instruction pointer.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub fip: u64,
     /// Last x87 data pointer.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub fdp: u64,
     /// SSE control and status.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub mxcsr: u32,
     /// Bits of MXCSR that exist.
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub mxcsr_mask: u32,
     /// ST0 to ST7, 80 bits each; MM0 to MM7 are their low 64 bits.
     #[serde(with = "hex_list")]
@@ -51,7 +49,7 @@ pub struct FpState {
     #[serde(with = "hex_list")]
     pub ymm_high: [u128; 16],
     /// Which components are in use (XSTATE_BV).
-    #[serde(with = "hex")]
+    #[serde(with = "number")]
     pub xstate_bv: u64,
     /// Components beyond AVX, as they lie in the area from offset 832 on; trailing zeros left out.
     #[serde(with = "hex_bytes")]
@@ -89,7 +87,12 @@ fn get(area: &[u8], offset: usize, len: usize) -> u128 {
 }
 
 fn put(area: &mut [u8], offset: usize, len: usize, value: u128) {
-    for (byte, from) in area.iter_mut().skip(offset).take(len).zip(value.to_le_bytes()) {
+    for (byte, from) in area
+        .iter_mut()
+        .skip(offset)
+        .take(len)
+        .zip(value.to_le_bytes())
+    {
         *byte = from;
     }
 }
@@ -186,25 +189,54 @@ impl FpState {
     }
 }
 
+mod number {
+    use serde::de::Deserializer;
+    use serde::ser::Serializer;
+
+    use crate::typed::{Bits, hex};
+
+    pub(super) fn serialize<T: Bits, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        hex::serialize(*value, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Bits, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        hex::deserialize(deserializer)
+    }
+}
+
 mod hex_list {
     use serde::de::{Deserializer, Error};
     use serde::{Deserialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer, const N: usize>(list: &[u128; N], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer, const N: usize>(
+        list: &[u128; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(list.iter().map(|value| format!("{value:#x}")))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u128; N], D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[u128; N], D::Error> {
         let words = Vec::<String>::deserialize(deserializer)?;
         let count = words.len();
         let mut list = [0; N];
         if count != N {
-            return Err(D::Error::custom(format_args!("{count} registers where there are {N}")));
+            return Err(D::Error::custom(format_args!(
+                "{count} registers where there are {N}"
+            )));
         }
         for (place, word) in list.iter_mut().zip(words) {
             let digits = word.strip_prefix("0x");
             let value = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
-            *place = value.ok_or_else(|| D::Error::custom(format_args!("`{word}` is no hexadecimal number like 0x1f")))?;
+            *place = value.ok_or_else(|| {
+                D::Error::custom(format_args!("`{word}` is no hexadecimal number like 0x1f"))
+            })?;
         }
         Ok(list)
     }
@@ -224,7 +256,9 @@ mod hex_bytes {
         serializer.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         let digit = |byte: u8| char::from(byte).to_digit(16);
         let pairs = text.as_bytes().chunks(2).map(|pair| match *pair {
@@ -264,10 +298,17 @@ mod tests {
     #[test]
     fn damaged_input_is_refused() {
         let json = serde_json::to_string(&FpState::default()).unwrap();
-        for (from, to) in [("\"0x37f\"", "\"0x10000\""), ("\"rest\":\"\"", "\"rest\":\"0\""), ("[\"0x0\",", "[")] {
+        for (from, to) in [
+            ("\"0x37f\"", "\"0x10000\""),
+            ("\"rest\":\"\"", "\"rest\":\"0\""),
+            ("[\"0x0\",", "["),
+        ] {
             let damaged = json.replacen(from, to, 1);
             assert_ne!(damaged, json);
-            assert!(serde_json::from_str::<FpState>(&damaged).is_err(), "{damaged}");
+            assert!(
+                serde_json::from_str::<FpState>(&damaged).is_err(),
+                "{damaged}"
+            );
         }
         assert_eq!(FpState::from_xsave(&[]).fcw, 0x37f);
     }

@@ -25,7 +25,8 @@ pub struct Injection {
 }
 
 /// Exceptions that push an error code in protected mode: #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP.
-const WITH_ERROR_CODE: u32 = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21;
+const WITH_ERROR_CODE: u32 =
+    1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21;
 
 /// Exceptions that make a double fault of a second one (SDM vol. 3, "Interrupt 8").
 fn is_contributory(vector: u8) -> bool {
@@ -112,7 +113,8 @@ impl Injection {
 
     /// The two together, where the architecture makes one of them: a double fault. `None`: a triple fault.
     fn after(self, first: Self) -> Option<Self> {
-        let page_fault_first = first.vector == 14 && (self.vector == 14 || is_contributory(self.vector));
+        let page_fault_first =
+            first.vector == 14 && (self.vector == 14 || is_contributory(self.vector));
         let both = is_contributory(first.vector) && is_contributory(self.vector);
         if first.vector == 8 && (is_contributory(self.vector) || self.vector == 14) {
             None
@@ -158,14 +160,20 @@ impl Vcpu {
         if let Some(first) = waiting {
             if event.is_exception() && first.is_exception() {
                 let combined = event.after(first);
-                wanted = combined.ok_or_else(|| refused("an exception during a double fault: that is a triple fault"))?;
+                wanted = combined.ok_or_else(|| {
+                    refused("an exception during a double fault: that is a triple fault")
+                })?;
             } else if matches!(first.kind, EventType::EXTERNAL_INTERRUPT | EventType::NMI) {
                 displaced = Some(first);
             } else if !event.is_exception() {
-                return Err(refused("another event is waiting: it was not delivered yet"));
+                return Err(refused(
+                    "another event is waiting: it was not delivered yet",
+                ));
             }
         }
-        if event.kind == EventType::EXTERNAL_INTERRUPT && !self.is_open(EventType::EXTERNAL_INTERRUPT)? {
+        if event.kind == EventType::EXTERNAL_INTERRUPT
+            && !self.is_open(EventType::EXTERNAL_INTERRUPT)?
+        {
             return Err(refused(
                 "the guest does not take interrupts now: ask for the interrupt window and inject at `Exit::InterruptWindow`",
             ));
@@ -175,11 +183,14 @@ impl Vcpu {
     }
 
     fn queue(&mut self, event: Injection) -> Result<(), Error> {
-        let mut word = Word::VALID.with_type_(event.kind).with_vector(event.vector);
+        let mut word = Word::VALID.with_type(event.kind).with_vector(event.vector);
         let protected = self.read(vmcs::GUEST_CR0)?.contains(Cr0::PE);
         if event.is_exception() && protected && WITH_ERROR_CODE >> (event.vector & 31) & 1 != 0 {
             word |= Word::DELIVER_ERROR_CODE;
-            self.write(vmcs::VM_ENTRY_EXCEPTION_ERROR_CODE, event.error_code.unwrap_or(0))?;
+            self.write(
+                vmcs::VM_ENTRY_EXCEPTION_ERROR_CODE,
+                event.error_code.unwrap_or(0),
+            )?;
         }
         if let Some(cr2) = event.cr2 {
             self.write(reg::CR2, cr2)?;
@@ -237,9 +248,10 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn request_interrupt_window(&mut self, wanted: bool) -> Result<(), Error> {
-        self.modify(vmcs::PRIMARY_PROCESSOR_BASED_CONTROLS, |controls: Primary| {
-            controls.with(Primary::INTERRUPT_WINDOW_EXITING, wanted)
-        })
+        self.modify(
+            vmcs::PRIMARY_PROCESSOR_BASED_CONTROLS,
+            |controls: Primary| controls.with(Primary::INTERRUPT_WINDOW_EXITING, wanted),
+        )
     }
 
     /// Injects an interrupt at once if the guest can take it, else asks for the interrupt window. Answers whether it was injected.
@@ -290,9 +302,10 @@ impl Vcpu {
             .read(vmcs::GUEST_IA32_DEBUGCTL)
             .is_ok_and(|control| control.contains(super::msr::Debugctl::BTF));
         if flags.contains(Rflags::TF) && !branches {
-            self.modify(vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS, |pending: vmcs::PendingDebugExceptions| {
-                pending | vmcs::PendingDebugExceptions::BS
-            })?;
+            self.modify(
+                vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS,
+                |pending: vmcs::PendingDebugExceptions| pending | vmcs::PendingDebugExceptions::BS,
+            )?;
         }
         Ok(())
     }

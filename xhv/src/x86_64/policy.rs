@@ -27,15 +27,27 @@ fn processor(vcpu: &Vcpu, leaf: u32, subleaf: u32) -> CpuidResult {
 }
 
 /// Leaf 1, ECX: what a guest cannot have: DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, PDCM, DCA, x2APIC, TSC deadline.
-const LEAF1_ECX_HIDDEN: u32 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 15 | 1 << 18 | 1 << 21 | 1 << 24;
+const LEAF1_ECX_HIDDEN: u32 = 1 << 2
+    | 1 << 3
+    | 1 << 4
+    | 1 << 5
+    | 1 << 6
+    | 1 << 7
+    | 1 << 8
+    | 1 << 15
+    | 1 << 18
+    | 1 << 21
+    | 1 << 24;
 /// Leaf 1, EDX: DS, ACPI thermal, thermal monitor, pending-break enable.
 const LEAF1_EDX_HIDDEN: u32 = 1 << 21 | 1 << 22 | 1 << 29 | 1 << 31;
 /// Leaf 7, EBX: TSC_ADJUST, SGX, RTM-independent PQM and PQE, MPX, PCOMMIT, Intel PT.
 const LEAF7_EBX_HIDDEN: u32 = 1 << 1 | 1 << 2 | 1 << 12 | 1 << 14 | 1 << 15 | 1 << 22 | 1 << 25;
 /// Leaf 7, ECX: WAITPKG, CET shadow stacks, TME, key locker, bus-lock detection, ENQCMD, SGX_LC, PKS.
-const LEAF7_ECX_HIDDEN: u32 = 1 << 5 | 1 << 7 | 1 << 13 | 1 << 23 | 1 << 24 | 1 << 29 | 1 << 30 | 1 << 31;
+const LEAF7_ECX_HIDDEN: u32 =
+    1 << 5 | 1 << 7 | 1 << 13 | 1 << 23 | 1 << 24 | 1 << 29 | 1 << 30 | 1 << 31;
 /// Leaf 7, EDX: UINTR, hybrid, PCONFIG, architectural LBR, CET IBT, AMX, core capabilities.
-const LEAF7_EDX_HIDDEN: u32 = 1 << 5 | 1 << 15 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 24 | 1 << 25 | 1 << 30;
+const LEAF7_EDX_HIDDEN: u32 =
+    1 << 5 | 1 << 15 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 24 | 1 << 25 | 1 << 30;
 
 /// The default answer to CPUID: what the processor offers, less what the engine cannot give to a guest (MONITOR, VMX, TSC deadline,
 /// Intel PT, MPX, performance monitoring, x2APIC, AMX, …), with OSXSAVE, the APIC id and the XSAVE sizes of this vCPU.
@@ -121,7 +133,8 @@ fn xsave_size(vcpu: &Vcpu, components: u64) -> u32 {
 pub fn xcr0_mask(vcpu: &Vcpu) -> u64 {
     let leaf = processor(vcpu, 13, 0);
     let host = u64::from(leaf.edx) << 32 | u64::from(leaf.eax);
-    let wanted = Xcr0::X87 | Xcr0::SSE | Xcr0::AVX | Xcr0::OPMASK | Xcr0::ZMM_HI256 | Xcr0::HI16_ZMM;
+    let wanted =
+        Xcr0::X87 | Xcr0::SSE | Xcr0::AVX | Xcr0::OPMASK | Xcr0::ZMM_HI256 | Xcr0::HI16_ZMM;
     (host & wanted.bits()) | 1
 }
 
@@ -149,7 +162,8 @@ pub fn read_msr(vcpu: &Vcpu, index: u32) -> Result<Option<u64>, Error> {
         MISC_ENABLE => 1,
         // Locked, VMX off.
         FEATURE_CONTROL => 1,
-        TSC_ADJUST | PLATFORM_ID | BIOS_SIGN_ID | ARCH_CAPABILITIES | MCG_CAP | MCG_STATUS | SMI_COUNT => 0,
+        TSC_ADJUST | PLATFORM_ID | BIOS_SIGN_ID | ARCH_CAPABILITIES | MCG_CAP | MCG_STATUS
+        | SMI_COUNT => 0,
         0x200..=0x20f | 0x250 | 0x258 | 0x259 | 0x268..=0x26f => 0,
         PLATFORM_INFO => 0,
         _ => return Ok(None),
@@ -168,13 +182,17 @@ pub fn write_msr(vcpu: &mut Vcpu, index: u32, value: u64) -> Result<bool, Error>
     match index {
         EFER => return vcpu.do_efer(value),
         PAT => {
-            let good = value.to_le_bytes().iter().all(|kind| matches!(kind, 0 | 1 | 4..=7));
+            let good = value
+                .to_le_bytes()
+                .iter()
+                .all(|kind| matches!(kind, 0 | 1 | 4..=7));
             if good {
                 vcpu.emulated_msrs.insert(index, value);
             }
             return Ok(good);
         }
-        MTRR_CAP | PLATFORM_ID | FEATURE_CONTROL | ARCH_CAPABILITIES | MCG_CAP | PLATFORM_INFO | SMI_COUNT => {
+        MTRR_CAP | PLATFORM_ID | FEATURE_CONTROL | ARCH_CAPABILITIES | MCG_CAP | PLATFORM_INFO
+        | SMI_COUNT => {
             return Ok(false);
         }
         BIOS_SIGN_ID => return Ok(true),
@@ -223,7 +241,8 @@ fn in_vmcs(index: u32) -> Option<u32> {
 
 impl Vcpu {
     fn native_msr(&self, index: u32) -> Result<u64, Error> {
-        RawRead::<space::Msr>::raw_read(self, index).map_err(|code| self.failed("hv_vcpu_read_msr", code))
+        RawRead::<space::Msr>::raw_read(self, index)
+            .map_err(|code| self.failed("hv_vcpu_read_msr", code))
     }
 
     fn set_native_msr(&mut self, index: u32, value: u64) -> Result<(), Error> {
@@ -239,7 +258,17 @@ impl Vcpu {
     pub fn enable_usual_msrs(&mut self) -> Result<(), Error> {
         self.enable_native_msr(msr::KERNEL_GS_BASE.key(), true)?;
         for index in [
-            0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100, 0xc000_0101, 0xc000_0103, 0x10, 0x174, 0x175, 0x176,
+            0xc000_0081,
+            0xc000_0082,
+            0xc000_0083,
+            0xc000_0084,
+            0xc000_0100,
+            0xc000_0101,
+            0xc000_0103,
+            0x10,
+            0x174,
+            0x175,
+            0x176,
         ] {
             // Refused ones exit, and the default policy answers them.
             let _ = self.enable_native_msr(index, true);

@@ -4,14 +4,16 @@
 //! registers. What a client wants otherwise it writes afterwards.
 
 use super::controls::{
-    PinBasedControls as Pin, PrimaryProcessorBasedControls as Primary, SecondaryProcessorBasedControls as Secondary,
-    VmEntryControls as Entry, VmExitControls as Exit,
+    PinBasedControls as Pin, PrimaryProcessorBasedControls as Primary,
+    SecondaryProcessorBasedControls as Secondary, VmEntryControls as Entry, VmExitControls as Exit,
 };
 use super::msr::Efer;
 use super::reg::{self, Cr0, Cr3, Cr4, Dr7, Rflags};
 use super::vcpu::Vcpu;
 use super::vm::Vm;
-use super::vmcs::{self, AccessRights, ActivityState, InterruptibilityState, PendingDebugExceptions};
+use super::vmcs::{
+    self, AccessRights, ActivityState, InterruptibilityState, PendingDebugExceptions,
+};
 use crate::error::Error;
 use crate::guest_memory::Gpa;
 use crate::typed::{RawWrite, space};
@@ -120,7 +122,10 @@ impl Vcpu {
             (vmcs::GUEST_ES_SELECTOR.key(), u64::from(segment.selector)),
             (vmcs::GUEST_ES_BASE.key(), segment.base),
             (vmcs::GUEST_ES_LIMIT.key(), u64::from(segment.limit)),
-            (vmcs::GUEST_ES_ACCESS_RIGHTS.key(), u64::from(segment.rights.bits())),
+            (
+                vmcs::GUEST_ES_ACCESS_RIGHTS.key(),
+                u64::from(segment.rights.bits()),
+            ),
         ] {
             RawWrite::<space::Vmcs>::raw_write(self, first + at, value)
                 .map_err(|code| self.failed("hv_vmx_vcpu_write_vmcs", code))?;
@@ -134,7 +139,10 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Missing`] if this host lacks a needed control.
     pub fn set_usual_controls(&mut self, long: bool) -> Result<(), Error> {
-        self.set_controls(Pin::empty(), Pin::EXTERNAL_INTERRUPT_EXITING | Pin::NMI_EXITING | Pin::VIRTUAL_NMIS)?;
+        self.set_controls(
+            Pin::empty(),
+            Pin::EXTERNAL_INTERRUPT_EXITING | Pin::NMI_EXITING | Pin::VIRTUAL_NMIS,
+        )?;
         self.set_controls(
             Primary::HLT_EXITING,
             Primary::USE_TSC_OFFSETTING
@@ -144,10 +152,14 @@ impl Vcpu {
                 | Primary::CR8_STORE_EXITING
                 | Primary::ACTIVATE_SECONDARY_CONTROLS,
         )?;
-        let extras = Secondary::ENABLE_RDTSCP | Secondary::ENABLE_INVPCID | Secondary::ENABLE_XSAVES_XRSTORS;
+        let extras =
+            Secondary::ENABLE_RDTSCP | Secondary::ENABLE_INVPCID | Secondary::ENABLE_XSAVES_XRSTORS;
         self.set_controls(Secondary::empty(), extras)?;
         if long {
-            self.set_controls(Entry::IA_32E_MODE_GUEST | Entry::LOAD_IA32_EFER, Entry::empty())?;
+            self.set_controls(
+                Entry::IA_32E_MODE_GUEST | Entry::LOAD_IA32_EFER,
+                Entry::empty(),
+            )?;
         } else {
             self.set_controls(Entry::empty(), Entry::LOAD_IA32_EFER)?;
         }
@@ -164,8 +176,23 @@ impl Vcpu {
     /// What all presets share: registers zero, tables empty, nothing pending.
     fn reset_common(&mut self) -> Result<(), Error> {
         for register in [
-            reg::RAX, reg::RCX, reg::RDX, reg::RBX, reg::RSI, reg::RDI, reg::RBP, reg::RSP, reg::R8, reg::R9, reg::R10, reg::R11,
-            reg::R12, reg::R13, reg::R14, reg::R15, reg::CR2,
+            reg::RAX,
+            reg::RCX,
+            reg::RDX,
+            reg::RBX,
+            reg::RSI,
+            reg::RDI,
+            reg::RBP,
+            reg::RSP,
+            reg::R8,
+            reg::R9,
+            reg::R10,
+            reg::R11,
+            reg::R12,
+            reg::R13,
+            reg::R14,
+            reg::R15,
+            reg::CR2,
         ] {
             self.write(register, 0)?;
         }
@@ -181,18 +208,39 @@ impl Vcpu {
         self.write(vmcs::GUEST_IA32_SYSENTER_ESP, 0)?;
         self.write(vmcs::GUEST_IA32_SYSENTER_EIP, 0)?;
         self.write(vmcs::GUEST_ACTIVITY_STATE, ActivityState::ACTIVE)?;
-        self.write(vmcs::GUEST_INTERRUPTIBILITY_STATE, InterruptibilityState::empty())?;
-        self.write(vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS, PendingDebugExceptions::empty())?;
+        self.write(
+            vmcs::GUEST_INTERRUPTIBILITY_STATE,
+            InterruptibilityState::empty(),
+        )?;
+        self.write(
+            vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS,
+            PendingDebugExceptions::empty(),
+        )?;
         self.clear_injection()?;
         self.pending = None;
-        self.set_segment(SegmentName::Ldtr, Segment { limit: 0xffff, ..Segment::real(0, LDT) })?;
-        self.set_segment(SegmentName::Tr, Segment { limit: 0xffff, ..Segment::real(0, TSS32) })
+        self.set_segment(
+            SegmentName::Ldtr,
+            Segment {
+                limit: 0xffff,
+                ..Segment::real(0, LDT)
+            },
+        )?;
+        self.set_segment(
+            SegmentName::Tr,
+            Segment {
+                limit: 0xffff,
+                ..Segment::real(0, TSS32)
+            },
+        )
     }
 
     /// CR0 and CR4 of a new guest. The guest sees what `cr0` and `cr4` say and may change all but CD, NW, NE and VMXE without an exit;
     /// `trap` adds bits of CR0 whose change exits.
     fn set_control_registers(&mut self, cr0: Cr0, cr4: Cr4, trap: Cr0) -> Result<(), Error> {
-        self.write(vmcs::CR0_GUEST_HOST_MASK, Cr0::CD | Cr0::NW | Cr0::NE | trap)?;
+        self.write(
+            vmcs::CR0_GUEST_HOST_MASK,
+            Cr0::CD | Cr0::NW | Cr0::NE | trap,
+        )?;
         self.write(vmcs::CR4_GUEST_HOST_MASK, Cr4::VMXE)?;
         self.set_guest_cr0(cr0)?;
         self.set_guest_cr4(cr4)
@@ -253,7 +301,10 @@ impl Vcpu {
             Cr4::PAE | Cr4::OSFXSR | Cr4::OSXMMEXCPT,
             Cr0::PG,
         )?;
-        self.write(vmcs::GUEST_IA32_EFER, Efer::LME | Efer::LMA | Efer::NXE | Efer::SCE)?;
+        self.write(
+            vmcs::GUEST_IA32_EFER,
+            Efer::LME | Efer::LMA | Efer::NXE | Efer::SCE,
+        )?;
         for name in SegmentName::ALL.into_iter().take(6) {
             self.set_segment(name, Segment::flat(0x10, DATA32))?;
         }
@@ -280,7 +331,9 @@ impl Vm {
         if !tables.0.is_multiple_of(4096) || gibs > 512 {
             return Err(Error::Argument {
                 call: "Vm::write_identity_map",
-                why: format!("{tables} is to be a multiple of 0x1000, and {size:#x} at most 512 GiB"),
+                why: format!(
+                    "{tables} is to be a multiple of 0x1000, and {size:#x} at most 512 GiB"
+                ),
             });
         }
         let (pointers, first) = (tables.0 + 0x1000, tables.0 + 0x2000);

@@ -5,12 +5,12 @@
 
 use super::emulate::Progress;
 use super::exit::{Exit, Kind};
+use super::exits::{EptQualification, ExitReason};
 use super::vcpu::Vcpu;
 use super::vm::VmOptions;
-use super::exits::{EptQualification, ExitReason};
 use super::vmcs::{
-    self, EventType, ExitReasonField, IdtVectoringInformation as Vectoring, InterruptibilityState as Blocking,
-    VmEntryInterruptionInformation as Event,
+    self, EventType, ExitReasonField, IdtVectoringInformation as Vectoring,
+    InterruptibilityState as Blocking, VmEntryInterruptionInformation as Event,
 };
 use crate::error::{Code, Error};
 use crate::guest_memory::{Gpa, Verdict};
@@ -225,14 +225,19 @@ impl Vcpu {
         let access = EptQualification::from_bits(self.read(vmcs::EXIT_QUALIFICATION)?);
         let gpa = Gpa(self.read(vmcs::GUEST_PHYSICAL_ADDRESS)?);
         if access.contains(EptQualification::NMI_UNBLOCKING)
-            && !self.read(vmcs::IDT_VECTORING_INFORMATION)?.contains(Vectoring::VALID)
+            && !self
+                .read(vmcs::IDT_VECTORING_INFORMATION)?
+                .contains(Vectoring::VALID)
         {
             self.block_nmis()?;
         }
         let mut needed = Permissions::empty();
         needed.set(Permissions::READ, access.contains(EptQualification::READ));
         needed.set(Permissions::WRITE, access.contains(EptQualification::WRITE));
-        needed.set(Permissions::EXECUTE, access.contains(EptQualification::FETCH));
+        needed.set(
+            Permissions::EXECUTE,
+            access.contains(EptQualification::FETCH),
+        );
         match self.memory.judge(gpa.0, needed) {
             Verdict::Retry => return Ok(None),
             Verdict::Dirtied(page, size, permissions) => {
@@ -242,10 +247,16 @@ impl Vcpu {
             Verdict::Fault => {}
         }
         if access.contains(EptQualification::FETCH) {
-            return Ok(Some(Kind::Undecoded(gpa, "the guest fetches instructions from where nothing is mapped")));
+            return Ok(Some(Kind::Undecoded(
+                gpa,
+                "the guest fetches instructions from where nothing is mapped",
+            )));
         }
         if !access.contains(EptQualification::LINEAR_VALID | EptQualification::TRANSLATED) {
-            return Ok(Some(Kind::Undecoded(gpa, "the guest's paging structures lie where nothing is mapped")));
+            return Ok(Some(Kind::Undecoded(
+                gpa,
+                "the guest's paging structures lie where nothing is mapped",
+            )));
         }
         match self.begin_emulating(gpa)? {
             Progress::Access(access) => Ok(Some(Kind::Mmio(access))),

@@ -202,7 +202,12 @@ impl Vcpu {
     }
 
     #[cold]
-    fn row_failed(&self, verb: &'static str, info: &'static crate::typed::RowInfo, code: Code) -> Error {
+    fn row_failed(
+        &self,
+        verb: &'static str,
+        info: &'static crate::typed::RowInfo,
+        code: Code,
+    ) -> Error {
         use crate::typed::Kind;
         let cause = match info.kind {
             Kind::Msr if !self.msrs.contains_key(&info.key) => {
@@ -226,7 +231,10 @@ impl Vcpu {
     ///
     /// # Errors
     /// [`Error::Call`] for a field that cannot be written, [`Error::Unavailable`] before macOS 11.0.
-    pub fn writable_bits<T, A>(&self, field: crate::typed::VmcsField<T, A>) -> Result<(u64, u64), Error> {
+    pub fn writable_bits<T, A>(
+        &self,
+        field: crate::typed::VmcsField<T, A>,
+    ) -> Result<(u64, u64), Error> {
         let answer = self.engine.get_cap_write_vmcs(field.key());
         self.answer("hv_vmx_vcpu_get_cap_write_vmcs", answer)
     }
@@ -256,7 +264,8 @@ impl Vcpu {
         let answer = self.engine.enable_managed_msr(index, enable);
         self.answer("hv_vcpu_enable_managed_msr", answer)?;
         if enable {
-            self.msrs.insert(index, Enabled::Managed(MsrAccess::empty()));
+            self.msrs
+                .insert(index, Enabled::Managed(MsrAccess::empty()));
         } else {
             self.msrs.remove(&index);
         }
@@ -394,7 +403,10 @@ impl Vcpu {
     ///
     /// # Errors
     /// [`Error::Call`] if there is none.
-    pub fn read_shadow<T: crate::typed::Bits, A>(&self, field: crate::typed::VmcsField<T, A>) -> Result<T, Error> {
+    pub fn read_shadow<T: crate::typed::Bits, A>(
+        &self,
+        field: crate::typed::VmcsField<T, A>,
+    ) -> Result<T, Error> {
         let answer = self.engine.read_shadow_vmcs(field.key());
         let value = self.answer("hv_vmx_vcpu_read_shadow_vmcs", answer)?;
         Ok(T::from_u128(u128::from(value)))
@@ -404,8 +416,14 @@ impl Vcpu {
     ///
     /// # Errors
     /// [`Error::Call`] if there is none.
-    pub fn write_shadow<T: crate::typed::Bits, A>(&mut self, field: crate::typed::VmcsField<T, A>, value: T) -> Result<(), Error> {
-        let answer = self.engine.write_shadow_vmcs(field.key(), value.into_u128() as u64);
+    pub fn write_shadow<T: crate::typed::Bits, A>(
+        &mut self,
+        field: crate::typed::VmcsField<T, A>,
+        value: T,
+    ) -> Result<(), Error> {
+        let answer = self
+            .engine
+            .write_shadow_vmcs(field.key(), value.into_u128() as u64);
         self.answer("hv_vmx_vcpu_write_shadow_vmcs", answer)
     }
 
@@ -413,7 +431,11 @@ impl Vcpu {
     ///
     /// # Errors
     /// [`Error::Call`] if the engine refuses.
-    pub fn set_shadow_access<T, A>(&mut self, field: crate::typed::VmcsField<T, A>, access: ShadowAccess) -> Result<(), Error> {
+    pub fn set_shadow_access<T, A>(
+        &mut self,
+        field: crate::typed::VmcsField<T, A>,
+        access: ShadowAccess,
+    ) -> Result<(), Error> {
         let answer = self.engine.set_shadow_access(field.key(), access.bits());
         self.answer("hv_vmx_vcpu_set_shadow_access", answer)
     }
@@ -437,11 +459,27 @@ impl Vcpu {
         };
         const ANY: u64 = 0xffff_ffff << 32;
         entry::Limits {
-            pin: word(capabilities::PINBASED.key(), Some(capabilities::TRUE_PINBASED.key()), ANY),
-            primary: word(capabilities::PROCBASED.key(), Some(capabilities::TRUE_PROCBASED.key()), ANY),
+            pin: word(
+                capabilities::PINBASED.key(),
+                Some(capabilities::TRUE_PINBASED.key()),
+                ANY,
+            ),
+            primary: word(
+                capabilities::PROCBASED.key(),
+                Some(capabilities::TRUE_PROCBASED.key()),
+                ANY,
+            ),
             secondary: word(capabilities::PROCBASED2.key(), None, ANY) | FRAMEWORK_OWNED << 32,
-            exit: word(capabilities::EXIT.key(), Some(capabilities::TRUE_EXIT.key()), ANY),
-            entry: word(capabilities::ENTRY.key(), Some(capabilities::TRUE_ENTRY.key()), ANY),
+            exit: word(
+                capabilities::EXIT.key(),
+                Some(capabilities::TRUE_EXIT.key()),
+                ANY,
+            ),
+            entry: word(
+                capabilities::ENTRY.key(),
+                Some(capabilities::TRUE_ENTRY.key()),
+                ANY,
+            ),
             basic: get(capabilities::BASIC.key()).unwrap_or(0),
             misc: get(capabilities::MISC.key()).unwrap_or(0x1c0 | 4 << 16),
             cr0_fixed0: get(capabilities::CR0_FIXED0.key()).unwrap_or(0x20),
@@ -449,7 +487,11 @@ impl Vcpu {
             cr4_fixed0: get(capabilities::CR4_FIXED0.key()).unwrap_or(0x2000),
             cr4_fixed1: get(capabilities::CR4_FIXED1.key()).unwrap_or(!0),
             physical_width: 52,
-            linear_width: if self.raw_vmcs(vmcs::GUEST_CR4.key()) & 1 << 12 != 0 { 57 } else { 48 },
+            linear_width: if self.raw_vmcs(vmcs::GUEST_CR4.key()) & 1 << 12 != 0 {
+                57
+            } else {
+                48
+            },
         }
     }
 
@@ -465,7 +507,11 @@ const FRAMEWORK_OWNED: u64 = 1 << 1 | 1 << 5 | 1 << 7;
 impl entry::Fields for Vcpu {
     fn get(&self, field: u32) -> u64 {
         // The framework keeps the link pointer at all ones and need not show it.
-        let absent = if field == vmcs::VMCS_LINK_POINTER.key() { !0 } else { 0 };
+        let absent = if field == vmcs::VMCS_LINK_POINTER.key() {
+            !0
+        } else {
+            0
+        };
         self.engine.read_vmcs(field).unwrap_or(absent)
     }
 }

@@ -288,7 +288,12 @@ impl Vm {
     }
 
     /// Tells the engine alone: what the mapping list says stays.
-    pub(super) fn set_access(&self, gpa: u64, size: u64, permissions: Permissions) -> Result<(), Error> {
+    pub(super) fn set_access(
+        &self,
+        gpa: u64,
+        size: u64,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
         let answer = self.0.engine.protect(0, gpa, size, permissions);
         answer.map_err(|code| self.failed("hv_vm_protect", code))
     }
@@ -297,7 +302,9 @@ impl Vm {
         if !gpa.0.is_multiple_of(PAGE) || !size.is_multiple_of(PAGE) || size == 0 {
             return Err(Error::Argument {
                 call,
-                why: format!("{gpa} and the size {size:#x} have to be positive multiples of {PAGE:#x}"),
+                why: format!(
+                    "{gpa} and the size {size:#x} have to be positive multiples of {PAGE:#x}"
+                ),
             });
         }
         if !self.0.memory.covers(gpa.0, size) {
@@ -401,7 +408,11 @@ impl Vm {
         body: impl FnOnce(&mut Vcpu) -> R + Send + 'static,
     ) -> Result<VcpuThread<Vcpu, R>, Error> {
         let vm = self.clone();
-        spawn(move || vm.create_vcpu(), |vcpu| (vcpu.handle(), vcpu.jobs()), body)
+        spawn(
+            move || vm.create_vcpu(),
+            |vcpu| (vcpu.handle(), vcpu.jobs()),
+            body,
+        )
     }
 }
 
@@ -475,7 +486,10 @@ impl Space {
         self.vm
             .raw()
             .map(self.id, memory, offset, gpa.0, size, permissions)
-            .map_err(|code| self.vm.failed(self.call("hv_vm_map", "hv_vm_map_space"), code))?;
+            .map_err(|code| {
+                self.vm
+                    .failed(self.call("hv_vm_map", "hv_vm_map_space"), code)
+            })?;
         self.memory.add(mapping);
         Ok(())
     }

@@ -2,9 +2,9 @@
 //!
 //! Source: Intel SDM vol. 3, chapter "Paging". Accessed and dirty flags are not set.
 
-use super::vcpu::Vcpu;
 use super::controls::VmEntryControls;
 use super::reg::{self, Cr0, Cr4, Rflags};
+use super::vcpu::Vcpu;
 use super::vmcs::{self, AccessRights};
 use crate::error::Error;
 use crate::guest_memory::{Gpa, GuestMemory};
@@ -127,7 +127,11 @@ impl Paging {
     }
 
     fn walk(&self, memory: &GuestMemory, linear: u64, access: Access) -> Result<u64, PageFault> {
-        let linear = if self.long { linear } else { linear & 0xffff_ffff };
+        let linear = if self.long {
+            linear
+        } else {
+            linear & 0xffff_ffff
+        };
         if !self.cr0.contains(Cr0::PG) {
             return Ok(linear);
         }
@@ -168,7 +172,13 @@ impl Paging {
         allowed && entry & LARGE != 0
     }
 
-    fn check(&self, linear: u64, access: Access, rights: u64, forbidden: u64) -> Result<(), PageFault> {
+    fn check(
+        &self,
+        linear: u64,
+        access: Access,
+        rights: u64,
+        forbidden: u64,
+    ) -> Result<(), PageFault> {
         let user_page = rights & USER != 0;
         let supervisor_data = !self.user && access != Access::Fetch;
         let denied = match access {
@@ -230,9 +240,12 @@ impl Vcpu {
     /// # Errors
     /// As [`Vcpu::translate`].
     pub fn write_linear(&self, linear: u64, bytes: &[u8]) -> Result<usize, Error> {
-        self.each_page(linear, bytes.len(), Access::Write, |memory, gpa, from, to| {
-            memory.write(gpa, &bytes[from..to])
-        })
+        self.each_page(
+            linear,
+            bytes.len(),
+            Access::Write,
+            |memory, gpa, from, to| memory.write(gpa, &bytes[from..to]),
+        )
     }
 
     /// Copies instruction bytes; answers how many could be fetched.

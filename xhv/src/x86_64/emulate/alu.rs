@@ -66,7 +66,10 @@ fn add(a: u64, b: u64, size: usize, carry: bool) -> (u64, Rflags) {
 fn subtract(a: u64, b: u64, size: usize, borrow: bool) -> (u64, Rflags) {
     let result = a.wrapping_sub(b).wrapping_sub(u64::from(borrow)) & mask(size);
     let flags = common(result, size)
-        .with(Rflags::CF, u128::from(a) < u128::from(b) + u128::from(borrow))
+        .with(
+            Rflags::CF,
+            u128::from(a) < u128::from(b) + u128::from(borrow),
+        )
         .with(Rflags::AF, (a ^ b ^ result) & 0x10 != 0)
         .with(Rflags::OF, sign((a ^ b) & (a ^ result), size));
     (result, flags)
@@ -88,7 +91,10 @@ mod tests {
         );
         assert_eq!(
             alu(Alu::Sub, 0, 1, 4, false),
-            (0xffff_ffff, Rflags::CF | Rflags::SF | Rflags::AF | Rflags::PF)
+            (
+                0xffff_ffff,
+                Rflags::CF | Rflags::SF | Rflags::AF | Rflags::PF
+            )
         );
         assert_eq!(
             alu(Alu::Sub, 0x8000, 1, 2, false),
@@ -96,6 +102,9 @@ mod tests {
         );
         assert_eq!(alu(Alu::Sbb, 0, u64::MAX, 8, true).0, 0);
         assert!(alu(Alu::Sbb, 0, u64::MAX, 8, true).1.contains(Rflags::CF));
-        assert_eq!(alu(Alu::And, 0xf0, 0x1f0, 1, true), (0xf0, Rflags::SF | Rflags::PF));
+        assert_eq!(
+            alu(Alu::And, 0xf0, 0x1f0, 1, true),
+            (0xf0, Rflags::SF | Rflags::PF)
+        );
     }
 }

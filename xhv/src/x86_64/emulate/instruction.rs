@@ -154,7 +154,18 @@ fn is_string(mnemonic: Mnemonic) -> bool {
     use Mnemonic as M;
     matches!(
         mnemonic,
-        M::Movsb | M::Movsw | M::Movsd | M::Movsq | M::Stosb | M::Stosw | M::Stosd | M::Stosq | M::Lodsb | M::Lodsw | M::Lodsd | M::Lodsq
+        M::Movsb
+            | M::Movsw
+            | M::Movsd
+            | M::Movsq
+            | M::Stosb
+            | M::Stosw
+            | M::Stosd
+            | M::Stosq
+            | M::Lodsb
+            | M::Lodsw
+            | M::Lodsd
+            | M::Lodsq
     )
 }
 
@@ -170,7 +181,11 @@ fn string(machine: &mut Machine<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     let backwards = machine.flags()?.contains(Rflags::DF);
-    let step = if backwards { (size as u64).wrapping_neg() } else { size as u64 };
+    let step = if backwards {
+        (size as u64).wrapping_neg()
+    } else {
+        size as u64
+    };
     let mnemonic = instruction.mnemonic();
     if matches!(mnemonic, M::Stosb | M::Stosw | M::Stosd | M::Stosq) {
         let value = machine.register(accumulator(size))?;
@@ -210,8 +225,12 @@ fn index_registers(machine: &Machine<'_>) -> Result<(Register, Register, Registe
     for kind in kinds {
         return Ok(match kind {
             OpKind::MemorySegSI | OpKind::MemoryESDI => (Register::CX, Register::SI, Register::DI),
-            OpKind::MemorySegESI | OpKind::MemoryESEDI => (Register::ECX, Register::ESI, Register::EDI),
-            OpKind::MemorySegRSI | OpKind::MemoryESRDI => (Register::RCX, Register::RSI, Register::RDI),
+            OpKind::MemorySegESI | OpKind::MemoryESEDI => {
+                (Register::ECX, Register::ESI, Register::EDI)
+            }
+            OpKind::MemorySegRSI | OpKind::MemoryESRDI => {
+                (Register::RCX, Register::RSI, Register::RDI)
+            }
             _ => continue,
         });
     }
@@ -224,7 +243,21 @@ fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
     let instruction = machine.instruction;
     let known = matches!(
         instruction.mnemonic(),
-        M::Movaps | M::Movapd | M::Movups | M::Movupd | M::Movdqa | M::Movdqu | M::Lddqu | M::Movntdqa | M::Movntdq | M::Movntps | M::Movntpd | M::Movd | M::Movq | M::Movss | M::Movsd
+        M::Movaps
+            | M::Movapd
+            | M::Movups
+            | M::Movupd
+            | M::Movdqa
+            | M::Movdqu
+            | M::Lddqu
+            | M::Movntdqa
+            | M::Movntdq
+            | M::Movntps
+            | M::Movntpd
+            | M::Movd
+            | M::Movq
+            | M::Movss
+            | M::Movsd
     );
     // VEX forms clear the upper half of the register, which is not done here.
     let plain = !instruction.cpuid_features().contains(&CpuidFeature::AVX);
@@ -233,7 +266,10 @@ fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
     }
     let size = instruction.memory_size().size();
     let (to, from) = (instruction.op0_register(), instruction.op1_register());
-    if instruction.op0_kind() == OpKind::Register && to.is_xmm() && instruction.op1_kind() == OpKind::Memory {
+    if instruction.op0_kind() == OpKind::Register
+        && to.is_xmm()
+        && instruction.op1_kind() == OpKind::Memory
+    {
         let address = machine.address(1)?;
         let value = machine.load(address, size)?;
         return machine.set_vector(to.number(), value);

@@ -67,7 +67,9 @@ impl<'v> Machine<'v> {
         let mut decoder = Decoder::with_ip(bits, &bytes[..got], rip, DecoderOptions::NONE);
         let instruction = decoder.decode();
         if instruction.is_invalid() {
-            return Err(Stop::Impossible("the instruction cannot be fetched or decoded"));
+            return Err(Stop::Impossible(
+                "the instruction cannot be fetched or decoded",
+            ));
         }
         Ok(Self {
             vcpu,
@@ -166,11 +168,9 @@ impl<'v> Machine<'v> {
             Some(state) => state,
             None => &self.vcpu.fpstate()?,
         };
-        state
-            .xmm
-            .get(number)
-            .copied()
-            .ok_or(Stop::Impossible("an operand is a vector register beyond XMM15"))
+        state.xmm.get(number).copied().ok_or(Stop::Impossible(
+            "an operand is a vector register beyond XMM15",
+        ))
     }
 
     /// Sets a vector register's low 16 bytes.
@@ -178,8 +178,13 @@ impl<'v> Machine<'v> {
         if self.vectors.is_none() {
             self.vectors = Some(self.vcpu.fpstate()?);
         }
-        let place = self.vectors.as_mut().and_then(|state| state.xmm.get_mut(number));
-        *place.ok_or(Stop::Impossible("an operand is a vector register beyond XMM15"))? = value;
+        let place = self
+            .vectors
+            .as_mut()
+            .and_then(|state| state.xmm.get_mut(number));
+        *place.ok_or(Stop::Impossible(
+            "an operand is a vector register beyond XMM15",
+        ))? = value;
         Ok(())
     }
 
@@ -204,18 +209,22 @@ impl<'v> Machine<'v> {
     /// The linear address of memory operand `operand`.
     pub(super) fn address(&self, operand: u32) -> Result<u64, Stop> {
         let mut failed = None;
-        let address = self.instruction.virtual_address(operand, 0, |register, _, _| {
-            let value = match register {
-                segment if segment.is_segment_register() => self.segment_base(segment),
-                Register::RIP | Register::EIP => Ok(self.instruction.next_ip()),
-                other => self.register(other),
-            };
-            value.map_err(|stop| failed = Some(stop)).ok()
-        });
+        let address = self
+            .instruction
+            .virtual_address(operand, 0, |register, _, _| {
+                let value = match register {
+                    segment if segment.is_segment_register() => self.segment_base(segment),
+                    Register::RIP | Register::EIP => Ok(self.instruction.next_ip()),
+                    other => self.register(other),
+                };
+                value.map_err(|stop| failed = Some(stop)).ok()
+            });
         match (address, failed) {
             (_, Some(stop)) => Err(stop),
             (Some(address), None) => Ok(self.trimmed(address)),
-            (None, None) => Err(Stop::Impossible("the address of an operand cannot be computed")),
+            (None, None) => Err(Stop::Impossible(
+                "the address of an operand cannot be computed",
+            )),
         }
     }
 
@@ -233,7 +242,9 @@ impl<'v> Machine<'v> {
         if long && !matches!(segment, Register::FS | Register::GS) {
             return Ok(0);
         }
-        let rights = self.vcpu.raw_vmcs(vmcs::GUEST_ES_ACCESS_RIGHTS.key() + 2 * number);
+        let rights = self
+            .vcpu
+            .raw_vmcs(vmcs::GUEST_ES_ACCESS_RIGHTS.key() + 2 * number);
         if !long && AccessRights::from_bits(rights as u32).contains(AccessRights::UNUSABLE) {
             return Err(Stop::Impossible("the operand's segment is not usable"));
         }
@@ -254,7 +265,9 @@ impl<'v> Machine<'v> {
     fn bus(&mut self, access: BusAccess) -> Result<u64, Stop> {
         match self.log.next() {
             Some((asked, value)) if *asked == access => Ok(*value),
-            Some(_) => Err(Stop::Impossible("the instruction changed while it was emulated")),
+            Some(_) => Err(Stop::Impossible(
+                "the instruction changed while it was emulated",
+            )),
             None => Err(Stop::Access(access)),
         }
     }
@@ -358,7 +371,10 @@ fn is_memory(kind: OpKind) -> bool {
 }
 
 fn is_high_byte(register: Register) -> bool {
-    matches!(register, Register::AH | Register::CH | Register::DH | Register::BH)
+    matches!(
+        register,
+        Register::AH | Register::CH | Register::DH | Register::BH
+    )
 }
 
 /// The low `size` bytes.

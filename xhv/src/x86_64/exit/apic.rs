@@ -72,7 +72,9 @@ impl<'v> ApicExit<'v> {
                     address,
                 }
             }
-            ffi::HV_VM_EXITINFO_IOAPIC_EOI => Self::IoapicEoi(vcpu.engine.exit_ioapic_eoi().unwrap_or(0)),
+            ffi::HV_VM_EXITINFO_IOAPIC_EOI => {
+                Self::IoapicEoi(vcpu.engine.exit_ioapic_eoi().unwrap_or(0))
+            }
             ffi::HV_VM_EXITINFO_SMI => Self::Smi,
             ffi::HV_VM_EXITINFO_APIC_ACCESS_READ => {
                 let value = vcpu.engine.exit_apic_access_read().unwrap_or(0);
@@ -133,7 +135,9 @@ impl Vcpu {
         // The instruction is emulated with the value as the bus's one answer.
         let gpa = crate::Gpa(self.raw_vmcs(crate::x86_64::vmcs::GUEST_PHYSICAL_ADDRESS.key()));
         match self.begin_emulating(gpa)? {
-            crate::x86_64::emulate::Progress::Access(access) => self.answer_bus(access, u64::from(value)),
+            crate::x86_64::emulate::Progress::Access(access) => {
+                self.answer_bus(access, u64::from(value))
+            }
             _ => self.finish_instruction(),
         }
     }

@@ -8,7 +8,9 @@ use crate::x86_64::entry::Violation;
 use crate::x86_64::exits::{self, ExitReason};
 use crate::x86_64::inject::Injection;
 use crate::x86_64::vcpu::Vcpu;
-use crate::x86_64::vmcs::{self, EventType, IdtVectoringInformation, VmExitInterruptionInformation};
+use crate::x86_64::vmcs::{
+    self, EventType, IdtVectoringInformation, VmExitInterruptionInformation,
+};
 use crate::x86_64::walk::PageFault;
 
 /// The guest raised an exception that the exception bitmap picks, or an NMI came.
@@ -46,7 +48,10 @@ impl<'v> ExceptionExit<'v> {
         let has = self
             .information()
             .contains(VmExitInterruptionInformation::ERROR_CODE_VALID);
-        has.then(|| self.vcpu.raw_vmcs(vmcs::VM_EXIT_INTERRUPTION_ERROR_CODE.key()) as u32)
+        has.then(|| {
+            self.vcpu
+                .raw_vmcs(vmcs::VM_EXIT_INTERRUPTION_ERROR_CODE.key()) as u32
+        })
     }
 
     /// For #PF the linear address, for #DB the bits of DR6, else 0.
@@ -88,7 +93,9 @@ impl<'v> ExceptionExit<'v> {
         if vector == 1 && kind == EventType::HARDWARE_EXCEPTION {
             let status = crate::x86_64::reg::Dr6::from_bits(self.qualification());
             self.vcpu
-                .modify(crate::x86_64::reg::DR6, |old: crate::x86_64::reg::Dr6| old | status)?;
+                .modify(crate::x86_64::reg::DR6, |old: crate::x86_64::reg::Dr6| {
+                    old | status
+                })?;
         }
         self.vcpu.inject(event)?;
         Ok(())

@@ -70,7 +70,8 @@ impl<'v> PortRead<'v> {
             self.vcpu.write(reg::RAX, u64::from(value))?;
         } else {
             let kept = self.vcpu.read(reg::RAX)? & !mask(size);
-            self.vcpu.write(reg::RAX, kept | u64::from(value) & mask(size))?;
+            self.vcpu
+                .write(reg::RAX, kept | u64::from(value) & mask(size))?;
         }
         self.vcpu.finish_instruction()
     }
@@ -178,7 +179,11 @@ impl Vcpu {
         let backwards = self.read(reg::RFLAGS)?.contains(Rflags::DF);
         let size = u64::from(bytes(access));
         let step = if backwards { size.wrapping_neg() } else { size };
-        let register = if index == Index::Source { reg::RSI } else { reg::RDI };
+        let register = if index == Index::Source {
+            reg::RSI
+        } else {
+            reg::RDI
+        };
         let old = self.read(register)?;
         self.write(register, merge(old, old.wrapping_add(step), width))?;
         if access.contains(IoQualification::REP) {
@@ -197,9 +202,12 @@ impl Vcpu {
         let told = self
             .vm()
             .read_capability(crate::x86_64::capabilities::BASIC)
-            .is_ok_and(|basic| basic.contains(crate::x86_64::capabilities::VmxBasic::INS_OUTS_INFORMATION));
+            .is_ok_and(|basic| {
+                basic.contains(crate::x86_64::capabilities::VmxBasic::INS_OUTS_INFORMATION)
+            });
         let size = if told {
-            InsOutsInformation::from_bits(self.read(vmcs::VM_EXIT_INSTRUCTION_INFORMATION)?).address_size()
+            InsOutsInformation::from_bits(self.read(vmcs::VM_EXIT_INSTRUCTION_INFORMATION)?)
+                .address_size()
         } else {
             self.string_address_size()?
         };
@@ -215,7 +223,9 @@ impl Vcpu {
         let (linear, bits) = self.code()?;
         let mut code = [0; 15];
         let got = self.fetch_linear(linear, &mut code)?;
-        let prefixes = code[..got].iter().take_while(|byte| !matches!(byte, 0x6c..=0x6f));
+        let prefixes = code[..got]
+            .iter()
+            .take_while(|byte| !matches!(byte, 0x6c..=0x6f));
         let flipped = prefixes.into_iter().any(|byte| *byte == 0x67);
         Ok(match (bits, flipped) {
             (64, false) => AddressSize::BITS64,

@@ -111,9 +111,13 @@ impl<'v> Exit<'v> {
         match kind {
             Kind::PortRead => Self::PortRead(PortRead::new(vcpu)),
             Kind::PortWrite(value) => Self::PortWrite(PortWrite::new(vcpu, value)),
-            Kind::Mmio(access) if access.write.is_some() => Self::MmioWrite(MmioWrite::new(vcpu, access)),
+            Kind::Mmio(access) if access.write.is_some() => {
+                Self::MmioWrite(MmioWrite::new(vcpu, access))
+            }
             Kind::Mmio(access) => Self::MmioRead(MmioRead::new(vcpu, access)),
-            Kind::Undecoded(gpa, why) => Self::UndecodedAccess(UndecodedAccess::new(vcpu, gpa, why)),
+            Kind::Undecoded(gpa, why) => {
+                Self::UndecodedAccess(UndecodedAccess::new(vcpu, gpa, why))
+            }
             Kind::Cpuid => Self::Cpuid(Cpuid::new(vcpu)),
             Kind::MsrRead => Self::MsrRead(MsrRead::new(vcpu)),
             Kind::MsrWrite => Self::MsrWrite(MsrWrite::new(vcpu)),
@@ -128,7 +132,9 @@ impl<'v> Exit<'v> {
             Kind::MonitorTrap => Self::MonitorTrap,
             Kind::Canceled => Self::Canceled,
             Kind::Deadline => Self::Deadline,
-            Kind::EntryRefused(reason, violations) => Self::EntryRefused(RefusedEntry { reason, violations }),
+            Kind::EntryRefused(reason, violations) => {
+                Self::EntryRefused(RefusedEntry { reason, violations })
+            }
             Kind::Apic(request) => Self::Apic(ApicExit::new(vcpu, request)),
             Kind::Other(reason) => Self::Other(RawExit::new(vcpu, reason)),
         }
@@ -161,7 +167,9 @@ use guard;
 impl Vcpu {
     /// Length of the instruction that exited, as the processor tells it.
     pub(super) fn exit_length(&self) -> Result<u64, crate::Error> {
-        Ok(u64::from(self.read(super::vmcs::VM_EXIT_INSTRUCTION_LENGTH)?))
+        Ok(u64::from(
+            self.read(super::vmcs::VM_EXIT_INSTRUCTION_LENGTH)?,
+        ))
     }
 
     /// Moves on behind the instruction that exited.

@@ -74,7 +74,12 @@ impl Cpuid<'_> {
     /// [`Error::Row`] if the engine refuses.
     pub fn finish(self, result: CpuidResult) -> Result<(), Error> {
         let CpuidResult { eax, ebx, ecx, edx } = result;
-        for (register, value) in [(reg::RAX, eax), (reg::RBX, ebx), (reg::RCX, ecx), (reg::RDX, edx)] {
+        for (register, value) in [
+            (reg::RAX, eax),
+            (reg::RBX, ebx),
+            (reg::RCX, ecx),
+            (reg::RDX, edx),
+        ] {
             self.vcpu.write(register, u64::from(value))?;
         }
         self.vcpu.finish_instruction()

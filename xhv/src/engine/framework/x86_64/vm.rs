@@ -81,7 +81,11 @@ impl Vm {
         size: u64,
         permissions: Permissions,
     ) -> Answer<()> {
-        let host = memory.as_ptr().wrapping_add(offset as usize).cast_const().cast();
+        let host = memory
+            .as_ptr()
+            .wrapping_add(offset as usize)
+            .cast_const()
+            .cast();
         let (size, flags) = (size as usize, permissions.bits());
         // SAFETY: the seam's caller checked that the range lies in `memory` and keeps a clone of it until it is unmapped.
         answer(unsafe {
@@ -102,7 +106,13 @@ impl Vm {
         })
     }
 
-    pub(crate) fn protect(&self, space: u32, gpa: u64, size: u64, permissions: Permissions) -> Answer<()> {
+    pub(crate) fn protect(
+        &self,
+        space: u32,
+        gpa: u64,
+        size: u64,
+        permissions: Permissions,
+    ) -> Answer<()> {
         let (size, flags) = (size as usize, permissions.bits());
         // SAFETY: the calls take plain numbers.
         answer(unsafe {
@@ -148,12 +158,20 @@ impl Vm {
         answer(unsafe { ffi::hv_vm_ioapic_put_state(state) })
     }
 
-    pub(crate) fn atpic_get_state(&self, state: &mut ffi::hv_atpic_state_ext_t, is_primary: bool) -> Answer<()> {
+    pub(crate) fn atpic_get_state(
+        &self,
+        state: &mut ffi::hv_atpic_state_ext_t,
+        is_primary: bool,
+    ) -> Answer<()> {
         // SAFETY: `state` is a place for the answer, with its version set.
         answer(unsafe { ffi::hv_vm_atpic_get_state(state, is_primary) })
     }
 
-    pub(crate) fn atpic_put_state(&self, state: &ffi::hv_atpic_state_ext_t, is_primary: bool) -> Answer<()> {
+    pub(crate) fn atpic_put_state(
+        &self,
+        state: &ffi::hv_atpic_state_ext_t,
+        is_primary: bool,
+    ) -> Answer<()> {
         // SAFETY: the call only reads `state`.
         answer(unsafe { ffi::hv_vm_atpic_put_state(state, is_primary) })
     }
