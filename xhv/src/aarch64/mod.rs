@@ -8,6 +8,9 @@ pub mod feature;
 pub mod ffi;
 #[path = "../../spec/aarch64/gic.rs"]
 pub mod gic_registers;
+#[cfg(feature = "software")]
+#[path = "../../spec/aarch64/instructions_fp.rs"]
+pub(crate) mod instructions_fp;
 #[path = "../../spec/aarch64/registers.rs"]
 pub mod reg;
 #[path = "../../spec/aarch64/simd.rs"]

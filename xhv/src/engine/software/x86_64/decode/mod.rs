@@ -122,11 +122,6 @@ impl Assembler {
         self.count
     }
 
-    /// Whether the last operation ends the block.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ops.last().is_some_and(Op::ends)
-    }
-
     /// What it has made.
     pub(crate) fn finish(self) -> Vec<Operation> {
         self.ops
