@@ -1,6 +1,7 @@
-//! The tables of `spec/x86_64` against the facts table, in both directions; `words` has the bit layouts, `ffi` the C interface.
+//! The tables of `spec/x86_64` against the facts table, in both directions; `words` has the bit layouts, `ffi` the C interface, `values` known values.
 
 mod ffi;
+mod values;
 mod words;
 
 use std::collections::BTreeMap;
