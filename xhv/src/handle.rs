@@ -7,7 +7,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::memory::lock;
 
@@ -105,6 +105,22 @@ impl Control {
             }
             drop(parked);
             self.in_run.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Sleeps until something is asked of the vCPU, `limit` at most. For a vCPU outside of the guest that waits for an interrupt.
+    pub(crate) fn wait_for_request(&self, limit: Duration) {
+        let until = Instant::now() + limit.min(Duration::from_secs(86_400));
+        let mut parked = lock(&self.parked);
+        while self.requests.load(Ordering::SeqCst) == 0 {
+            let Some(left) = until
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())
+            else {
+                return;
+            };
+            let waited = self.changed.wait_timeout(parked, left);
+            parked = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
 

@@ -8,6 +8,8 @@ pub mod feature;
 pub mod ffi;
 #[path = "../../spec/aarch64/gic.rs"]
 pub mod gic_registers;
+#[path = "../../spec/aarch64/instructions.rs"]
+pub mod instructions;
 #[cfg(feature = "software")]
 #[path = "../../spec/aarch64/instructions_fp.rs"]
 pub(crate) mod instructions_fp;
@@ -19,3 +21,28 @@ pub mod simd;
 pub mod sme_registers;
 #[path = "../../spec/aarch64/system_registers.rs"]
 pub mod sysreg;
+
+mod config;
+mod error;
+mod exit;
+mod gic;
+mod inject;
+mod mmio;
+mod plan;
+mod rows;
+mod transfer;
+mod vcpu;
+mod vm;
+mod walk;
+
+pub use config::{CacheType, VcpuConfig};
+pub use exit::{
+    DataAbort, Debug, DebugKind, Exit, Hvc, InstructionAbort, RawExit, Smc, SystemRegisterRead,
+    SystemRegisterWrite, Undecoded, Wfx,
+};
+pub use gic::{BuiltIn, Gic, GicBuilder, GicParameters, GicState};
+pub use inject::Exception;
+pub use mmio::{MmioRead, MmioWrite};
+pub use vcpu::{Interrupt, Vcpu};
+pub use vm::{Granule, Limits, Vm, VmBuilder};
+pub use walk::Translation;

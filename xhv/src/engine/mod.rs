@@ -6,6 +6,7 @@
 //! | `framework` | macOS: the generated bindings, and nothing that decides |
 //! | `software` | the software CPU |
 
+pub(crate) mod aarch64;
 #[cfg(target_os = "macos")]
 pub(crate) mod framework;
 #[cfg(feature = "software")]

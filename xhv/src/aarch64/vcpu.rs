@@ -1,0 +1,535 @@
+//! The vCPU: registers by rows of the tables, interrupt lines, timer, and `run`. What comes out of `run` is in `exit.rs`.
+
+use core::fmt;
+use core::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::{self, Exit, RawExit};
+use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome};
+use super::reg::{self, Spsr};
+use super::sysreg::{self, CntCtl};
+use super::transfer::Transfer;
+use super::vm::Vm;
+use super::{error, ffi};
+use crate::engine::aarch64 as engine;
+use crate::error::{Code, Error};
+use crate::guest_memory::{Gpa, Verdict};
+use crate::handle::{Control, Request, VcpuHandle};
+use crate::memory::Permissions;
+use crate::thread::Jobs;
+use crate::typed::{Readable, Writable};
+
+/// A virtual processor. It belongs to the thread that created it and goes away when dropped.
+pub struct Vcpu {
+    vm: Vm,
+    pub(super) engine: engine::Vcpu,
+    pub(super) control: Arc<Control>,
+    jobs: Arc<Jobs<Vcpu>>,
+    /// The rest of an instruction that accesses devices in several parts.
+    pub(super) transfer: Option<Transfer>,
+    /// Levels of IRQ and FIQ that are asserted anew before every entry.
+    lines: [bool; 2],
+    /// IRQ and FIQ for the next run only.
+    pending: [bool; 2],
+    last: RawExit,
+    /// The framework binds a vCPU to its thread.
+    thread: PhantomData<*mut ()>,
+}
+
+impl fmt::Debug for Vcpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vcpu")
+            .field("id", &self.engine.id())
+            .field("engine", &self.vm.engine())
+            .field("last_exit", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Vcpu {
+    fn drop(&mut self) {
+        // Before the engine's vCPU goes and its id becomes another's.
+        self.control.retire();
+        self.jobs.clear();
+    }
+}
+
+/// An interrupt line of a vCPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interrupt {
+    /// Normal interrupt.
+    Irq,
+    /// Fast interrupt.
+    Fiq,
+}
+
+impl Interrupt {
+    pub(super) const BOTH: [Self; 2] = [Self::Irq, Self::Fiq];
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Irq => ffi::HV_INTERRUPT_TYPE_IRQ,
+            Self::Fiq => ffi::HV_INTERRUPT_TYPE_FIQ,
+        }
+    }
+}
+
+/// How often in a row the engine may say that it left the guest for an unknown reason before `run` passes that on.
+const UNKNOWN_PATIENCE: u32 = 1000;
+
+impl Vcpu {
+    pub(super) fn create(vm: &Vm) -> Result<Self, Error> {
+        let engine = engine::Vcpu::create(&vm.0.engine)
+            .map_err(|code| error::call(vm.choice(), "hv_vcpu_create", code))?;
+        let control = Control::new(true, engine.exiter());
+        Ok(Self {
+            vm: vm.clone(),
+            engine,
+            control,
+            jobs: Arc::default(),
+            transfer: None,
+            lines: [false; 2],
+            pending: [false; 2],
+            last: RawExit::canceled(),
+            thread: PhantomData,
+        })
+    }
+
+    /// The VM that it belongs to.
+    #[must_use]
+    pub fn vm(&self) -> &Vm {
+        &self.vm
+    }
+
+    /// A handle for other threads: cancel, pause, resume.
+    #[must_use]
+    pub fn handle(&self) -> VcpuHandle {
+        VcpuHandle(self.control.clone())
+    }
+
+    pub(super) fn jobs(&self) -> Arc<Jobs<Self>> {
+        self.jobs.clone()
+    }
+
+    pub(super) fn call<T>(&self, name: &'static str, result: Result<T, Code>) -> Result<T, Error> {
+        result.map_err(|code| error::call(self.vm.choice(), name, code))
+    }
+
+    /// Reads a row of a table: [`super::reg`], [`super::sysreg`], [`super::simd`], [`super::gic_registers`], or one of your own.
+    ///
+    /// # Errors
+    /// [`Error::Row`] with the likely cause if the engine refuses.
+    #[inline]
+    pub fn read<R: Readable<Self>>(&self, row: R) -> Result<R::Value, Error> {
+        row.read_from(self)
+            .map_err(|code| error::row("read", row.row_info(), code))
+    }
+
+    /// Writes a row of a table. Rows that cannot be written do not compile.
+    ///
+    /// # Errors
+    /// [`Error::Row`] with the likely cause if the engine refuses.
+    #[inline]
+    pub fn write<R: Writable<Self>>(&mut self, row: R, value: R::Value) -> Result<(), Error> {
+        row.write_to(self, value)
+            .map_err(|code| error::row("write", row.row_info(), code))
+    }
+
+    /// Register X0 to X30 by number as instructions and syndromes have it: 31 is the zero register.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] above 31; [`Error::Call`] if the engine refuses.
+    #[inline]
+    pub fn x(&self, number: u8) -> Result<u64, Error> {
+        match number {
+            0..=30 => self.call("hv_vcpu_get_reg", self.engine.get_reg(u32::from(number))),
+            31 => Ok(0),
+            _ => Err(no_register(number)),
+        }
+    }
+
+    /// Writes X0 to X30 by number; a write to 31, the zero register, does nothing.
+    ///
+    /// # Errors
+    /// As [`Vcpu::x`].
+    #[inline]
+    pub fn set_x(&mut self, number: u8, value: u64) -> Result<(), Error> {
+        match number {
+            0..=30 => {
+                let result = self.engine.set_reg(u32::from(number), value);
+                self.call("hv_vcpu_set_reg", result)
+            }
+            31 => Ok(()),
+            _ => Err(no_register(number)),
+        }
+    }
+
+    /// The stack pointer that the guest uses now.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn sp(&self) -> Result<u64, Error> {
+        match self.stack()? {
+            0 => self.read(sysreg::SP_EL0),
+            1 => self.read(sysreg::SP_EL1),
+            _ => self.read(sysreg::SP_EL2),
+        }
+    }
+
+    /// Writes the stack pointer that the guest uses now.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn set_sp(&mut self, value: u64) -> Result<(), Error> {
+        match self.stack()? {
+            0 => self.write(sysreg::SP_EL0, value),
+            1 => self.write(sysreg::SP_EL1, value),
+            _ => self.write(sysreg::SP_EL2, value),
+        }
+    }
+
+    /// The level whose stack pointer is in use: PSTATE.SP 0 means that of EL0.
+    fn stack(&self) -> Result<u64, Error> {
+        let mode = self.read(reg::CPSR)?.bits() & 0xf;
+        Ok(if mode & 1 == 0 { 0 } else { mode >> 2 })
+    }
+
+    /// The exception level that the guest is at.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn exception_level(&self) -> Result<u8, Error> {
+        Ok((self.read(reg::CPSR)?.bits() >> 2 & 3) as u8)
+    }
+
+    /// Makes the guest go on behind the instruction that it stopped at.
+    pub(super) fn advance(&mut self) -> Result<(), Error> {
+        let pc = self.read(reg::PC)?;
+        // An instruction that was emulated ends what the one before it said of its kind of branch, and a pending step.
+        let pstate = self.read(reg::CPSR)?;
+        let plain = pstate.with_btype(0) - Spsr::SS;
+        if plain != pstate {
+            self.write(reg::CPSR, plain)?;
+        }
+        self.write(reg::PC, pc.wrapping_add(4))
+    }
+
+    /// What the last `run` came back with, as the framework tells it.
+    #[must_use]
+    pub fn last_exit(&self) -> RawExit {
+        self.last
+    }
+
+    /// Sets the level of an interrupt line. It is asserted anew before every entry, as the framework forgets it after each run.
+    /// For VMs without a GIC.
+    pub fn set_interrupt_line(&mut self, line: Interrupt, level: bool) {
+        self.lines[line as usize] = level;
+    }
+
+    /// The level of an interrupt line.
+    #[must_use]
+    pub fn interrupt_line(&self, line: Interrupt) -> bool {
+        self.lines[line as usize]
+    }
+
+    /// Makes an interrupt pending for the next run only, whether it is taken or not (`hv_vcpu_set_pending_interrupt`). For VMs without
+    /// a GIC.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the VM has a GIC.
+    pub fn set_pending_interrupt(&mut self, line: Interrupt, pending: bool) -> Result<(), Error> {
+        if self.vm.0.gic.is_some() {
+            return Err(Error::Argument {
+                call: "Vcpu::set_pending_interrupt",
+                why: "the VM has a GIC: raise the interrupt there".to_owned(),
+            });
+        }
+        let result = self.engine.set_pending_interrupt(line.number(), pending);
+        self.call("hv_vcpu_set_pending_interrupt", result)?;
+        self.pending[line as usize] = pending;
+        Ok(())
+    }
+
+    /// Whether an interrupt is pending for the next run.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn pending_interrupt(&self, line: Interrupt) -> Result<bool, Error> {
+        let result = self.engine.get_pending_interrupt(line.number());
+        self.call("hv_vcpu_get_pending_interrupt", result)
+    }
+
+    fn assert_lines(&mut self) -> Result<(), Error> {
+        if self.vm.0.gic.is_some() {
+            return Ok(());
+        }
+        for line in Interrupt::BOTH {
+            if self.lines[line as usize] || self.pending[line as usize] {
+                let result = self.engine.set_pending_interrupt(line.number(), true);
+                self.call("hv_vcpu_set_pending_interrupt", result)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the guest until something happens that the VMM has to deal with, or it is canceled.
+    ///
+    /// An exit that needs an answer borrows the vCPU; dropping it unanswered makes it come again.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the guest cannot be entered, with the likely cause.
+    #[inline]
+    pub fn run(&mut self) -> Result<Exit<'_>, Error> {
+        if self.transfer.is_some() {
+            return exit::next_part(self);
+        }
+        let raw = self.enter()?;
+        exit::decode(self, raw)
+    }
+
+    fn enter(&mut self) -> Result<RawExit, Error> {
+        self.control.begin();
+        let result = self.enter_until_exit();
+        self.control.end();
+        self.pending = [false; 2];
+        if let Ok(raw) = &result {
+            self.last = *raw;
+        }
+        result
+    }
+
+    fn enter_until_exit(&mut self) -> Result<RawExit, Error> {
+        let mut unknown = 0;
+        let mut retried = None;
+        loop {
+            match self.control.request() {
+                None => {}
+                Some(Request::Cancel) => return Ok(RawExit::canceled()),
+                Some(Request::Work) => {
+                    while let Some(job) = self.jobs.clone().next() {
+                        job(self);
+                    }
+                    continue;
+                }
+            }
+            self.assert_lines()?;
+            let result = self.engine.run();
+            let raw = RawExit::new(self.call("hv_vcpu_run", result)?);
+            match raw.reason {
+                // Whether it was meant is told by the requests: one may have been taken before the engine saw its kick.
+                ExitReason::CANCELED => {}
+                ExitReason::UNKNOWN if unknown < UNKNOWN_PATIENCE => unknown += 1,
+                ExitReason::EXCEPTION if retried != Some(raw) && self.settles(&raw)? => {
+                    retried = Some(raw);
+                }
+                _ => return Ok(raw),
+            }
+        }
+    }
+
+    /// Deals with exits that are nobody's business: writes to tracked pages, accesses that are allowed by now, cache maintenance of
+    /// addresses without memory.
+    #[inline]
+    fn settles(&mut self, raw: &RawExit) -> Result<bool, Error> {
+        let needed = match Syndrome::decode(raw.syndrome) {
+            Syndrome::DataAbortLower(abort) => {
+                if abort.iss.contains(IssDataAbort::CM) {
+                    self.advance()?;
+                    return Ok(true);
+                }
+                if abort.iss.contains(IssDataAbort::WNR) {
+                    Permissions::READ | Permissions::WRITE
+                } else {
+                    Permissions::READ
+                }
+            }
+            Syndrome::InstructionAbortLower(abort) => {
+                if abort.iss.contains(IssInstructionAbort::S1PTW) {
+                    Permissions::READ
+                } else {
+                    Permissions::EXECUTE
+                }
+            }
+            _ => return Ok(false),
+        };
+        match self.vm.0.memory.judge(raw.physical_address.0, needed) {
+            Verdict::Fault => Ok(false),
+            Verdict::Retry => Ok(true),
+            Verdict::Dirtied(start, size, permissions) => {
+                self.vm.protect_engine(start, size, permissions)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether debug exceptions of the guest (BRK, breakpoints, watchpoints, steps) are exits.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn trap_debug_exceptions(&self) -> Result<bool, Error> {
+        let result = self.engine.get_trap_debug_exceptions();
+        self.call("hv_vcpu_get_trap_debug_exceptions", result)
+    }
+
+    /// Chooses whether debug exceptions of the guest are exits.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn set_trap_debug_exceptions(&mut self, trap: bool) -> Result<(), Error> {
+        let result = self.engine.set_trap_debug_exceptions(trap);
+        self.call("hv_vcpu_set_trap_debug_exceptions", result)
+    }
+
+    /// Whether accesses of the guest to debug registers are exits.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn trap_debug_registers(&self) -> Result<bool, Error> {
+        let result = self.engine.get_trap_debug_reg_accesses();
+        self.call("hv_vcpu_get_trap_debug_reg_accesses", result)
+    }
+
+    /// Chooses whether accesses of the guest to debug registers are exits.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn set_trap_debug_registers(&mut self, trap: bool) -> Result<(), Error> {
+        let result = self.engine.set_trap_debug_reg_accesses(trap);
+        self.call("hv_vcpu_set_trap_debug_reg_accesses", result)
+    }
+
+    /// How long it has executed guest code.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn exec_time(&self) -> Result<Duration, Error> {
+        let ticks = self.call("hv_vcpu_get_exec_time", self.engine.get_exec_time())?;
+        Ok(engine::duration(ticks))
+    }
+
+    /// How long it has waited for interrupts inside of the engine. macOS 27.0 with a GIC.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Call`] elsewhere.
+    pub fn wait_time(&self) -> Result<Duration, Error> {
+        let result = self.engine.get_wait_for_interrupt_time();
+        let ticks = self.call("hv_vcpu_get_wait_for_interrupt_time", result)?;
+        Ok(engine::duration(ticks))
+    }
+
+    /// Whether the virtual timer is masked: it is after each [`Exit::VtimerActivated`].
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn vtimer_mask(&self) -> Result<bool, Error> {
+        self.call("hv_vcpu_get_vtimer_mask", self.engine.get_vtimer_mask())
+    }
+
+    /// Masks or unmasks the virtual timer. Unmask it when the guest has dealt with its interrupt, or it stays silent.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn set_vtimer_mask(&mut self, masked: bool) -> Result<(), Error> {
+        let result = self.engine.set_vtimer_mask(masked);
+        self.call("hv_vcpu_set_vtimer_mask", result)
+    }
+
+    /// What the guest's virtual counter lags behind [`Vcpu::counter`], in ticks.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn vtimer_offset(&self) -> Result<u64, Error> {
+        self.call("hv_vcpu_get_vtimer_offset", self.engine.get_vtimer_offset())
+    }
+
+    /// Sets the offset: the guest's CNTVCT_EL0 is [`Vcpu::counter`] less this. Give all vCPUs of a VM the same.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses.
+    pub fn set_vtimer_offset(&mut self, offset: u64) -> Result<(), Error> {
+        let result = self.engine.set_vtimer_offset(offset);
+        self.call("hv_vcpu_set_vtimer_offset", result)
+    }
+
+    /// The host's counter in the ticks of CNTVCT_EL0: 24 MHz.
+    #[must_use]
+    pub fn counter() -> u64 {
+        engine::counter()
+    }
+
+    /// Ticks until the virtual timer fires: 0 if its condition is met, `None` if it is off or its interrupt masked.
+    ///
+    /// # Errors
+    /// [`Error::Row`] or [`Error::Call`] if the engine refuses.
+    pub fn vtimer_remaining(&self) -> Result<Option<u64>, Error> {
+        let control = self.read(sysreg::CNTV_CTL_EL0)?;
+        if !control.contains(CntCtl::ENABLE) || control.contains(CntCtl::IMASK) {
+            return Ok(None);
+        }
+        let now = engine::counter().wrapping_sub(self.vtimer_offset()?);
+        let due = self.read(sysreg::CNTV_CVAL_EL0)?;
+        Ok(Some(due.saturating_sub(now)))
+    }
+
+    /// The level of the virtual timer's interrupt, for VMMs that see no end of interrupt: call it after each exit, and give the level to
+    /// your interrupt controller. Once the guest has quieted the timer it is unmasked here, so that it can fire again.
+    ///
+    /// # Errors
+    /// [`Error::Row`] or [`Error::Call`] if the engine refuses.
+    pub fn vtimer_line(&mut self) -> Result<bool, Error> {
+        if !self.vtimer_mask()? {
+            return Ok(false);
+        }
+        let control = self.read(sysreg::CNTV_CTL_EL0)?;
+        let asserted =
+            control.contains(CntCtl::ENABLE | CntCtl::ISTATUS) && !control.contains(CntCtl::IMASK);
+        if !asserted {
+            self.set_vtimer_mask(false)?;
+        }
+        Ok(asserted)
+    }
+
+    /// Whether a virtual SError is pending. macOS 27.0.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Call`] elsewhere.
+    pub fn serror(&self) -> Result<bool, Error> {
+        self.call("hv_vcpu_get_serror", self.engine.get_serror())
+    }
+
+    /// Makes a virtual SError pending or not. macOS 27.0.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Call`] elsewhere.
+    pub fn set_serror(&mut self, pending: bool) -> Result<(), Error> {
+        let result = self.engine.set_serror(pending);
+        self.call("hv_vcpu_set_serror", result)
+    }
+
+    /// Executes a TLB invalidation for the guest: one of `ffi::HV_TLBI_OP_…` and the operand of the instruction. macOS 27.0.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Call`] elsewhere.
+    pub fn invalidate_tlb(&mut self, op: u32, operand: u64) -> Result<(), Error> {
+        let result = self.engine.invalidate_tlb(op, operand);
+        self.call("hv_vcpu_invalidate_tlb", result)
+    }
+
+    /// Base of this vCPU's redistributor, once MPIDR_EL1 is set: what belongs into the device tree.
+    ///
+    /// # Errors
+    /// [`Error::Call`] without a GIC.
+    pub fn redistributor_base(&self) -> Result<Gpa, Error> {
+        let result = self.engine.gic_get_redistributor_base();
+        self.call("hv_gic_get_redistributor_base", result).map(Gpa)
+    }
+}
+
+#[cold]
+fn no_register(number: u8) -> Error {
+    Error::Argument {
+        call: "Vcpu::x",
+        why: format!("there is no X{number}"),
+    }
+}

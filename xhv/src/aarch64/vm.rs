@@ -1,0 +1,469 @@
+//! The VM: created by a builder, owner of the guest's memory map and of the GIC. vCPUs are in `vcpu.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::config::VcpuConfig;
+use super::error;
+use super::gic::{GicBuilder, GicLayout};
+use super::vcpu::Vcpu;
+use crate::engine::aarch64 as engine;
+use crate::error::{Code, Error};
+use crate::guest_memory::{Gpa, GuestMemory, Mapping};
+use crate::host::{self, Architecture, Engine};
+use crate::memory::{Memory, Permissions};
+use crate::thread::{self, VcpuThread};
+
+/// A virtual machine. Clones are the same VM; it goes away with the last of them and the last vCPU.
+#[derive(Clone, Debug)]
+pub struct Vm(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    // Dropped first: the VM goes away before its memory.
+    pub(super) engine: engine::Vm,
+    pub(super) memory: GuestMemory,
+    pub(super) gic: Option<GicLayout>,
+    el2: bool,
+    ipa_bits: u32,
+    granule: u64,
+    has_vcpu: AtomicBool,
+}
+
+/// Granule of stage-2 translation: what guest-physical addresses, offsets and sizes of mappings are multiples of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Granule {
+    /// 4 KiB. The framework has it from macOS 26.0.
+    Kib4,
+    /// 16 KiB: the default.
+    #[default]
+    Kib16,
+}
+
+impl Granule {
+    /// The size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::Kib4 => 4096,
+            Self::Kib16 => 16384,
+        }
+    }
+}
+
+/// What a VM is to be like: made by [`Vm::builder`].
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct VmBuilder {
+    engine: Engine,
+    ipa_bits: u32,
+    el2: bool,
+    granule: Granule,
+    gic: Option<GicBuilder>,
+}
+
+impl VmBuilder {
+    /// Which engine runs it. Default: [`Engine::Auto`].
+    pub const fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Width of guest-physical addresses in bits. Default: [`Limits::default_ipa_bits`], mostly 36. Needs macOS 13.0.
+    pub const fn ipa_bits(mut self, bits: u32) -> Self {
+        self.ipa_bits = bits;
+        self
+    }
+
+    /// Whether the guest has an EL2 and may be a hypervisor itself. Needs macOS 15.0 and a processor that can: [`Limits::el2`].
+    pub const fn el2(mut self, el2: bool) -> Self {
+        self.el2 = el2;
+        self
+    }
+
+    /// Granule of stage-2 translation.
+    pub const fn granule(mut self, granule: Granule) -> Self {
+        self.granule = granule;
+        self
+    }
+
+    /// Gives the VM a GICv3 of the engine's. It is created right after the VM and before any vCPU, as it has to be.
+    pub const fn gic(mut self, gic: GicBuilder) -> Self {
+        self.gic = Some(gic);
+        self
+    }
+
+    /// Creates the VM.
+    ///
+    /// # Errors
+    /// [`Error::NoEngine`] if no engine can run it here; [`Error::Argument`] for an address width or a GIC layout that cannot be;
+    /// [`Error::Call`] with the likely cause if the engine refuses; [`Error::Unavailable`] if macOS is too old for what was asked.
+    pub fn build(self) -> Result<Vm, Error> {
+        let choice = choose(self.engine)?;
+        let ipa_bits = self.checked_ipa_bits(&Limits::of(choice))?;
+        let gic = match &self.gic {
+            Some(gic) => Some(gic.layout(choice, ipa_bits)?),
+            None => None,
+        };
+        let config = engine::VmConfig {
+            ipa_bits: self.ipa_bits,
+            el2: self.el2,
+            // The default needs no call, so that it works on every macOS.
+            granule: match self.granule {
+                Granule::Kib16 => 0,
+                Granule::Kib4 => self.granule.bytes(),
+            },
+        };
+        let vm = create(choice, &config)?;
+        if let Some(layout) = &gic {
+            vm.gic_create(&layout.config())
+                .map_err(|code| error::call(choice, "hv_gic_create", code))?;
+        }
+        Ok(Vm(Arc::new(Inner {
+            engine: vm,
+            memory: GuestMemory::default(),
+            gic,
+            el2: self.el2,
+            ipa_bits,
+            granule: self.granule.bytes(),
+            has_vcpu: AtomicBool::new(false),
+        })))
+    }
+
+    fn checked_ipa_bits(&self, limits: &Limits) -> Result<u32, Error> {
+        if self.ipa_bits == 0 {
+            return Ok(limits.default_ipa_bits);
+        }
+        if !(32..=limits.max_ipa_bits).contains(&self.ipa_bits) {
+            return Err(Error::Argument {
+                call: "VmBuilder::build",
+                why: format!(
+                    "guest-physical addresses of {} bits: this host has 32 to {}",
+                    self.ipa_bits, limits.max_ipa_bits
+                ),
+            });
+        }
+        Ok(self.ipa_bits)
+    }
+}
+
+/// How long `hv_vm_create` is asked again while it answers busy: the framework may need a moment after the last VM of the process.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+
+fn create(choice: engine::Choice, config: &engine::VmConfig) -> Result<engine::Vm, Error> {
+    let begin = Instant::now();
+    loop {
+        match engine::Vm::create(choice, config) {
+            Err(Code::BUSY) if begin.elapsed() < BUSY_PATIENCE && !engine::Vm::is_alive(choice) => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(code) => return Err(error::call(choice, "hv_vm_create", code)),
+            Ok(vm) => return Ok(vm),
+        }
+    }
+}
+
+/// The engine of this build that a choice means.
+pub(super) fn choose(engine: Engine) -> Result<engine::Choice, Error> {
+    match host::resolve(engine, Architecture::Aarch64)? {
+        #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+        Engine::Framework => Ok(engine::Choice::Framework),
+        #[cfg(feature = "software")]
+        Engine::Software => Ok(engine::Choice::Software),
+        other => Err(Error::NoEngine {
+            why: format!("this build has no {other} engine for aarch64 guests"),
+        }),
+    }
+}
+
+/// What VMs can be on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// vCPUs in a VM.
+    pub max_vcpus: u32,
+    /// Largest width of guest-physical addresses, in bits.
+    pub max_ipa_bits: u32,
+    /// Width of guest-physical addresses if nothing is asked for, in bits.
+    pub default_ipa_bits: u32,
+    /// Whether a guest can have an EL2.
+    pub el2: bool,
+    /// Largest streaming vector length in bytes; 0 without SME.
+    pub max_svl_bytes: usize,
+}
+
+impl Limits {
+    /// Those of an engine.
+    ///
+    /// # Errors
+    /// [`Error::NoEngine`] if it cannot be used here.
+    pub fn probe(engine: Engine) -> Result<Self, Error> {
+        Ok(Self::of(choose(engine)?))
+    }
+
+    fn of(choice: engine::Choice) -> Self {
+        // Systems that do not know a function do not have what it is about; before macOS 13 every VM had 36 bits.
+        let default_ipa_bits = engine::get_default_ipa_size(choice).unwrap_or(36);
+        Self {
+            max_vcpus: engine::get_max_vcpu_count(choice).unwrap_or(1),
+            max_ipa_bits: engine::get_max_ipa_size(choice).unwrap_or(default_ipa_bits),
+            default_ipa_bits,
+            el2: engine::get_el2_supported(choice).unwrap_or(false),
+            max_svl_bytes: engine::get_max_svl_bytes(choice).unwrap_or(0),
+        }
+    }
+}
+
+impl Vm {
+    /// A VM with everything at its default.
+    ///
+    /// # Errors
+    /// As [`VmBuilder::build`].
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Says what a VM is to be like, then creates it.
+    pub fn builder() -> VmBuilder {
+        VmBuilder::default()
+    }
+
+    /// The engine that runs it: never [`Engine::Auto`].
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.choice() {
+            #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+            engine::Choice::Framework => Engine::Framework,
+            #[cfg(feature = "software")]
+            engine::Choice::Software => Engine::Software,
+        }
+    }
+
+    pub(super) fn choice(&self) -> engine::Choice {
+        self.0.engine.choice()
+    }
+
+    /// Width of guest-physical addresses, in bits.
+    #[must_use]
+    pub fn ipa_bits(&self) -> u32 {
+        self.0.ipa_bits
+    }
+
+    /// What addresses, offsets and sizes of mappings are multiples of, in bytes.
+    #[must_use]
+    pub fn granule(&self) -> u64 {
+        self.0.granule
+    }
+
+    /// Whether the guest has an EL2.
+    #[must_use]
+    pub fn has_el2(&self) -> bool {
+        self.0.el2
+    }
+
+    /// What vCPUs of this VM are like: feature registers and caches.
+    #[must_use]
+    pub fn vcpu_config(&self) -> VcpuConfig {
+        VcpuConfig(self.choice())
+    }
+
+    /// Maps all of `memory` at `gpa`. The VM holds a clone of it until it is unmapped.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if anything is no multiple of [`Vm::granule`], overlaps what is mapped, or leaves the guest-physical
+    /// address space; [`Error::Call`] if the engine refuses.
+    pub fn map(
+        &self,
+        gpa: impl Into<Gpa>,
+        memory: &Memory,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        self.map_part(gpa, memory, 0, memory.size(), permissions)
+    }
+
+    /// Maps `size` bytes at `offset` of `memory`.
+    ///
+    /// # Errors
+    /// As [`Vm::map`].
+    pub fn map_part(
+        &self,
+        gpa: impl Into<Gpa>,
+        memory: &Memory,
+        offset: u64,
+        size: u64,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        let mapping = Mapping {
+            gpa: gpa.into(),
+            size,
+            memory: memory.clone(),
+            offset,
+            permissions,
+        };
+        self.0.memory.check_map(&mapping, self.0.granule)?;
+        self.check_width(&mapping)?;
+        self.0
+            .engine
+            .map(memory, offset, mapping.gpa.0, size, permissions)
+            .map_err(|code| error::call(self.choice(), "hv_vm_map", code))?;
+        self.0.memory.add(mapping);
+        Ok(())
+    }
+
+    fn check_width(&self, mapping: &Mapping) -> Result<(), Error> {
+        let last = mapping.gpa.0 + (mapping.size - 1);
+        if last.checked_shr(self.0.ipa_bits).unwrap_or(0) == 0 {
+            return Ok(());
+        }
+        Err(Error::Argument {
+            call: "Vm::map",
+            why: format!(
+                "{} to {last:#x} needs more than the {} bits of this VM's addresses: see `VmBuilder::ipa_bits`",
+                mapping.gpa, self.0.ipa_bits
+            ),
+        })
+    }
+
+    /// Takes a mapped range away. When this returns the guest does not touch the memory any more.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if not all of it is mapped; [`Error::Call`] if the engine refuses.
+    pub fn unmap(&self, gpa: impl Into<Gpa>, size: u64) -> Result<(), Error> {
+        let gpa = self.mapped(gpa.into(), size)?;
+        self.0
+            .engine
+            .unmap(gpa, size)
+            .map_err(|code| error::call(self.choice(), "hv_vm_unmap", code))?;
+        self.0.memory.remove(gpa, size);
+        Ok(())
+    }
+
+    /// Changes what the guest may do with a mapped range.
+    ///
+    /// # Errors
+    /// As [`Vm::unmap`].
+    pub fn protect(
+        &self,
+        gpa: impl Into<Gpa>,
+        size: u64,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        let gpa = self.mapped(gpa.into(), size)?;
+        self.protect_engine(gpa, size, permissions)?;
+        self.0.memory.protect(gpa, size, permissions);
+        Ok(())
+    }
+
+    pub(super) fn protect_engine(
+        &self,
+        gpa: u64,
+        size: u64,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        self.0
+            .engine
+            .protect(gpa, size, permissions)
+            .map_err(|code| error::call(self.choice(), "hv_vm_protect", code))
+    }
+
+    fn mapped(&self, gpa: Gpa, size: u64) -> Result<u64, Error> {
+        if size == 0 || !self.0.memory.covers(gpa.0, size) {
+            return Err(Error::OutOfRange {
+                address: gpa.0,
+                size,
+            });
+        }
+        Ok(gpa.0)
+    }
+
+    /// Everything that is mapped, by address.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<Mapping> {
+        self.0.memory.list()
+    }
+
+    /// Copies guest memory out, across mappings.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if not all of it is mapped.
+    pub fn read(&self, gpa: impl Into<Gpa>, out: &mut [u8]) -> Result<(), Error> {
+        self.0.memory.read(gpa.into().0, out)
+    }
+
+    /// Copies bytes into guest memory, across mappings.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if not all of it is mapped; nothing is written then.
+    pub fn write(&self, gpa: impl Into<Gpa>, bytes: &[u8]) -> Result<(), Error> {
+        self.0.memory.write(gpa.into().0, bytes)
+    }
+
+    /// Begins to track which pages of a range the guest or [`Vm::write`] writes to. Pages have [`Vm::granule`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if not all of it is mapped; [`Error::Call`] if the engine refuses to take write access away.
+    pub fn track_dirty(&self, gpa: impl Into<Gpa>, size: u64) -> Result<(), Error> {
+        let gpa = self.mapped(gpa.into(), size)?;
+        for (start, size, permissions) in self.0.memory.track(gpa, size, self.0.granule) {
+            self.protect_engine(start, size, permissions - Permissions::WRITE)?;
+        }
+        Ok(())
+    }
+
+    /// The pages of a tracked range that were written since the last call; they count as clean again.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses to take write access away.
+    pub fn take_dirty(&self, gpa: impl Into<Gpa>, size: u64) -> Result<Vec<Gpa>, Error> {
+        let (pages, page) = self.0.memory.take_dirty(gpa.into().0, size);
+        for &start in &pages {
+            if let Some(permissions) = self.0.memory.permissions(start) {
+                self.protect_engine(start, page, permissions - Permissions::WRITE)?;
+            }
+        }
+        Ok(pages.into_iter().map(Gpa).collect())
+    }
+
+    /// Ends the tracking of a range that [`Vm::track_dirty`] began.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine refuses to give write access back.
+    pub fn untrack_dirty(&self, gpa: impl Into<Gpa>, size: u64) -> Result<(), Error> {
+        for (start, size, permissions) in self.0.memory.untrack(gpa.into().0, size) {
+            self.protect_engine(start, size, permissions)?;
+        }
+        Ok(())
+    }
+
+    /// Creates a vCPU on this thread, which owns it from now on: it cannot be sent elsewhere. One vCPU for each thread.
+    ///
+    /// # Errors
+    /// [`Error::Call`] with the likely cause if the engine refuses.
+    pub fn create_vcpu(&self) -> Result<Vcpu, Error> {
+        let vcpu = Vcpu::create(self)?;
+        self.0.has_vcpu.store(true, Ordering::Relaxed);
+        Ok(vcpu)
+    }
+
+    /// Whether the VM ever had a vCPU.
+    pub(super) fn has_vcpu(&self) -> bool {
+        self.0.has_vcpu.load(Ordering::Relaxed)
+    }
+
+    /// Creates a vCPU on a new thread and runs `body` with it there.
+    ///
+    /// # Errors
+    /// As [`Vm::create_vcpu`]; [`Error::Argument`] if the host gives no thread.
+    pub fn spawn_vcpu<R: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Vcpu) -> R + Send + 'static,
+    ) -> Result<VcpuThread<Vcpu, R>, Error> {
+        let vm = self.clone();
+        thread::spawn(
+            move || vm.create_vcpu(),
+            |vcpu| (vcpu.handle(), vcpu.jobs()),
+            body,
+        )
+    }
+}
