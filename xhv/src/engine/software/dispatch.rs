@@ -163,6 +163,13 @@ impl<C: 'static> Op<C> {
     }
 }
 
+impl<C> Op<C> {
+    /// Whether it always ends its block.
+    pub(crate) fn ends(&self) -> bool {
+        self.place & ENDS != 0
+    }
+}
+
 /// The step that calls a function: made by [`Op::with`] only.
 struct Called<F, const ENDS: bool>(PhantomData<F>);
 

@@ -14,5 +14,5 @@ mod view;
 
 pub(crate) use host::Scalar;
 pub(crate) use map::{Fault, Mapping};
-pub(crate) use space::{AddressSpace, Attention, Slot};
+pub(crate) use space::{AddressSpace, Attention, Slot, StaleCode};
 pub(crate) use view::{Rights, View};

@@ -9,6 +9,7 @@
 //! | `vmx/`, `fpu/`, `msr` | VMX controls, x87 and SIMD state, model-specific registers |
 
 pub(crate) mod access;
+pub(crate) mod blocks;
 pub(crate) mod cpu;
 pub(crate) mod debug;
 pub(crate) mod decode;
@@ -18,6 +19,10 @@ pub(crate) mod fpu;
 pub(crate) mod mmu;
 pub(crate) mod mode;
 pub(crate) mod msr;
+pub(crate) mod run;
+pub(crate) mod sse;
+#[cfg(test)]
+mod tests;
 pub(crate) mod vmx;
 
 use super::dispatch::{Flow, Stop};

@@ -31,6 +31,8 @@ const FAMILIES: &[Family] = &[
     exec::atomic::decode,
     exec::bcd::decode,
     exec::misc::decode,
+    super::sse::decode,
+    super::fpu::decode,
 ];
 
 /// An instruction's step. What [`Step`] is to the dispatcher, with the bookkeeping of RIP done by [`At`].
@@ -120,6 +122,11 @@ impl Assembler {
     /// How many instructions it has decoded.
     pub(crate) fn count(&self) -> u8 {
         self.count
+    }
+
+    /// Whether the last operation ends the block.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ops.last().is_some_and(Op::ends)
     }
 
     /// What it has made.

@@ -8,22 +8,25 @@
 //! | `arith` | arithmetic, comparison, remainder, scaling |
 //! | `transcendental` | FSIN, FPATAN, … |
 //! | `environment` | FNSTENV, FNSAVE and back, in all their layouts |
-//! | `decode` | binds all of this to decoded instructions |
+//! | `decode`, `memory` | bind all of this to decoded instructions
 //!
 //! SSE and AVX instructions are in `sse`. What the unit computes with is `software::float`.
 
 mod arith;
+mod decode;
 mod environment;
 mod image;
 mod load;
+mod memory;
 mod store;
 mod transcendental;
 
 use crate::engine::software::float::{Env, F80, Flags, Format, NanRule, Rounding};
 
 pub(crate) use arith::{Binary, Fcom};
+pub(crate) use decode::{decode, order_flags};
 pub(crate) use environment::Layout;
-pub(crate) use image::{Component, XSAVE_SIZE, components, size_of_standard};
+pub(crate) use image::{Component, XSAVE_SIZE, components, size_of_standard, u128_at};
 pub(crate) use load::Constant;
 pub(crate) use transcendental::Function;
 

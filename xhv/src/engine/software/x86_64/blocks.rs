@@ -1,0 +1,437 @@
+//! Decoded code: blocks kept by where their bytes lie in host memory, and a jump cache from linear addresses to them.
+//!
+//! A block is a straight run of instructions inside one page, decoded for one [`Mode::decode`](super::mode::Mode). Conditional jumps do not end it: who is
+//! not taken goes on. It is found again as long as its bytes have not been written (see `View::mark_code`). The jump cache
+//! holds translated fetches; an entry is good while `Cpu::translations` has not moved.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+
+use super::access::Operation;
+use super::cpu::Cpu;
+use super::decode::Assembler;
+use super::mmu::{Access, Ept};
+use crate::engine::software::dispatch::{Block, Stop};
+use crate::engine::software::memory::StaleCode;
+use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
+
+/// Instructions in a block at most.
+const LONGEST: u8 = 64;
+/// Entries of the jump cache, a power of two.
+const JUMPS: usize = 8192;
+/// Blocks kept at most; then all are dropped.
+const MOST: usize = 1 << 16;
+/// Longest x86 instruction in bytes.
+const INSTRUCTION: u64 = 15;
+
+/// A decoded block.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) block: Block<Cpu>,
+    /// Bytes of code.
+    len: u64,
+    /// Tells it from others that were in the same slot.
+    serial: u32,
+}
+
+/// Where the bytes of a block lie, and what they were decoded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    memory: usize,
+    offset: u64,
+    decode: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    linear: u64,
+    key: u64,
+    index: u32,
+    serial: u32,
+}
+
+/// The jump cache's key that nothing has: bit 30 is never set.
+const NOWHERE: Jump = Jump {
+    linear: 0,
+    key: 1 << 30,
+    index: 0,
+    serial: 0,
+};
+
+/// A page with decoded code. Holding its memory keeps [`Memory::id`] from being used again.
+#[derive(Debug)]
+struct CodePage {
+    memory: Memory,
+    /// Blocks with the lines that they cover.
+    blocks: Vec<(Key, u64)>,
+}
+
+/// Hashes by one multiplication for each word: the keys come from the engine itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
+/// A vCPU's decoded code.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    codes: Vec<Option<Code>>,
+    free: Vec<u32>,
+    index: Map<Key, u32>,
+    pages: Map<(usize, u64), CodePage>,
+    jumps: Box<[Jump; JUMPS]>,
+    serial: u32,
+    /// A block that is used once: its instruction lies on two pages, or runs alone.
+    once: Option<Code>,
+    bytes: Vec<u8>,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self {
+            codes: Vec::new(),
+            free: Vec::new(),
+            index: Map::default(),
+            pages: Map::default(),
+            jumps: Box::new([NOWHERE; JUMPS]),
+            serial: 0,
+            once: None,
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// Where to find the block to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Kept(u32),
+    Once,
+}
+
+#[inline(always)]
+fn slot(linear: u64) -> usize {
+    ((linear ^ (linear >> 13)) as usize) % JUMPS
+}
+
+impl Blocks {
+    /// The block that [`Blocks::find`] found.
+    #[inline(always)]
+    pub(crate) fn get(&self, found: Found) -> Option<&Code> {
+        match found {
+            Found::Kept(index) => self.codes.get(index as usize)?.as_ref(),
+            Found::Once => self.once.as_ref(),
+        }
+    }
+
+    /// Finds or makes the block at RIP; a block of one instruction if `single`. Fetch faults are the error.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, cpu: &mut Cpu, single: bool) -> Result<Found, Stop> {
+        let linear = cpu.mode.cs_base.wrapping_add(cpu.rip) & cpu.mode.linear_mask;
+        let jump = &self.jumps[slot(linear)];
+        if jump.linear == linear
+            && jump.key == cpu.jump_key()
+            && !single
+            && let Some(Some(code)) = self.codes.get(jump.index as usize)
+            && code.serial == jump.serial
+            && code.fits(cpu)
+        {
+            return Ok(Found::Kept(jump.index));
+        }
+        self.find_slowly(cpu, linear, single)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_slowly(&mut self, cpu: &mut Cpu, linear: u64, single: bool) -> Result<Found, Stop> {
+        if cpu.rip >= cpu.mode.cs_end || cpu.mode.cs_end == !0 && !cpu.is_canonical(linear) {
+            return Err(cpu.gp(0));
+        }
+        let access = cpu.fetch_access();
+        let gpa = cpu.translate(linear, access)?;
+        let (memory, offset) = match cpu.view.locate(gpa, Permissions::EXECUTE) {
+            Ok(mapping) => (&mapping.memory, mapping.offset + (gpa - mapping.gpa)),
+            Err(fault) => return Err(cpu.ept_violation(fault, Ept::data(linear, access))),
+        };
+        let key = Key {
+            memory: memory.id(),
+            offset,
+            decode: cpu.mode.decode,
+        };
+        if !single && let Some(&index) = self.index.get(&key) {
+            let fits = self.codes[index as usize]
+                .as_ref()
+                .is_some_and(|code| code.fits(cpu));
+            if fits {
+                self.note_jump(cpu, linear, index);
+                return Ok(Found::Kept(index));
+            }
+            // The code segment ends inside the block.
+            return self.make_once(cpu, linear, gpa);
+        }
+        if single {
+            return self.make_once(cpu, linear, gpa);
+        }
+        let memory = memory.clone();
+        self.make(cpu, linear, gpa, key, memory)
+    }
+
+    fn note_jump(&mut self, cpu: &Cpu, linear: u64, index: u32) {
+        let Some(Some(code)) = self.codes.get(index as usize) else {
+            return;
+        };
+        self.jumps[slot(linear)] = Jump {
+            linear,
+            key: cpu.jump_key(),
+            index,
+            serial: code.serial,
+        };
+    }
+
+    /// Decodes a block and keeps it.
+    fn make(
+        &mut self,
+        cpu: &mut Cpu,
+        linear: u64,
+        gpa: u64,
+        key: Key,
+        memory: Memory,
+    ) -> Result<Found, Stop> {
+        if self.index.len() >= MOST {
+            self.clear();
+        }
+        loop {
+            let fetched = self.fetch(cpu, linear, gpa)?;
+            let Some(code) = assemble(cpu, &self.bytes[..fetched], false) else {
+                return self.make_once(cpu, linear, gpa);
+            };
+            let len = code.len;
+            let marked = cpu.view.mark_code(gpa, len);
+            let first = marked
+                .map_err(|fault| cpu.ept_violation(fault, Ept::data(linear, cpu.fetch_access())))?;
+            if first && cpu.view.refresh() {
+                cpu.forget_derived();
+            }
+            // Somebody may have written the bytes before they were marked.
+            let before = self.bytes[..len as usize].to_vec();
+            let again = self.fetch(cpu, linear, gpa)?;
+            if self.bytes[..again].get(..len as usize) != Some(&before[..]) {
+                continue;
+            }
+            let index = self.keep(key, memory, code);
+            self.note_jump(cpu, linear, index);
+            return Ok(Found::Kept(index));
+        }
+    }
+
+    fn keep(&mut self, key: Key, memory: Memory, mut code: Code) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        code.serial = self.serial;
+        let lines = lines(key.offset % PAGE, code.len);
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.codes[index as usize] = Some(code);
+                index
+            }
+            None => {
+                self.codes.push(Some(code));
+                self.codes.len() as u32 - 1
+            }
+        };
+        self.index.insert(key, index);
+        let page = (key.memory, key.offset & !(PAGE - 1));
+        let page = self.pages.entry(page).or_insert_with(|| CodePage {
+            memory,
+            blocks: Vec::new(),
+        });
+        page.blocks.push((key, lines));
+        index
+    }
+
+    /// Copies what may belong to a block into `bytes`, up to the page's end.
+    fn fetch(&mut self, cpu: &mut Cpu, linear: u64, gpa: u64) -> Result<usize, Stop> {
+        self.bytes.resize(usize::from(LONGEST) * 8, 0);
+        match cpu.view.fetch(gpa, &mut self.bytes) {
+            Ok(len) => Ok(len),
+            Err(fault) => {
+                let access = cpu.fetch_access();
+                Err(cpu.ept_violation(fault, Ept::data(linear, access)))
+            }
+        }
+    }
+
+    /// Decodes one instruction, which may lie on two pages, to be used once.
+    fn make_once(&mut self, cpu: &mut Cpu, linear: u64, gpa: u64) -> Result<Found, Stop> {
+        let fetched = self.fetch(cpu, linear, gpa)?;
+        let mut code = assemble(cpu, &self.bytes[..fetched.min(INSTRUCTION as usize)], true);
+        let room = PAGE - linear % PAGE;
+        if code.is_none() && room < INSTRUCTION && cpu.mode.cs_end - cpu.rip > room {
+            let access = cpu.fetch_access();
+            let behind = linear.wrapping_add(room) & cpu.mode.linear_mask;
+            let next = cpu.translate(behind, access)?;
+            let mut more = [0; INSTRUCTION as usize];
+            let got = cpu.view.fetch(next, &mut more);
+            let got = got.map_err(|fault| cpu.ept_violation(fault, Ept::data(behind, access)))?;
+            self.bytes.truncate(room as usize);
+            self.bytes.extend_from_slice(&more[..got]);
+            let most = self.bytes.len().min(INSTRUCTION as usize);
+            code = assemble(cpu, &self.bytes[..most], true);
+        }
+        // Not decoded although all bytes were there: it is too long, or the code segment ends in it.
+        self.once = Some(match code {
+            Some(code) => code,
+            None => return Err(cpu.gp(0)),
+        });
+        Ok(Found::Once)
+    }
+
+    /// Drops blocks whose bytes were written.
+    pub(crate) fn drop_stale(&mut self, stale: &[StaleCode]) {
+        for written in stale {
+            let Some(page) = self.pages.get_mut(&(written.memory, written.page)) else {
+                continue;
+            };
+            let mut dead = Vec::new();
+            page.blocks.retain(|&(key, lines)| {
+                let hit = lines & written.lines != 0;
+                if hit {
+                    dead.push(key);
+                }
+                !hit
+            });
+            if page.blocks.is_empty() {
+                self.pages.remove(&(written.memory, written.page));
+            }
+            dead.into_iter().for_each(|key| self.remove(key));
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(index) = self.index.remove(&key)
+            && let Some(code) = self.codes.get_mut(index as usize)
+            && code.take().is_some()
+        {
+            self.free.push(index);
+        }
+    }
+
+    /// Drops blocks in memory that is not mapped any more.
+    pub(crate) fn drop_unmapped(&mut self, is_mapped: impl Fn(usize) -> bool) {
+        let mut dead = Vec::new();
+        self.pages.retain(|&(memory, _), page| {
+            debug_assert_eq!(memory, page.memory.id());
+            let keep = is_mapped(memory);
+            if !keep {
+                dead.extend(page.blocks.iter().map(|&(key, _)| key));
+            }
+            keep
+        });
+        dead.into_iter().for_each(|key| self.remove(key));
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        self.codes.clear();
+        self.free.clear();
+        self.index.clear();
+        self.pages.clear();
+        self.once = None;
+    }
+}
+
+/// The lines of a page that `len` bytes at `at` cover, a bit each.
+fn lines(at: u64, len: u64) -> u64 {
+    let first = at / CODE_LINE;
+    let last = (at + len.max(1) - 1).min(PAGE - 1) / CODE_LINE;
+    (!0_u64 << first) & (!0_u64 >> (63 - last))
+}
+
+impl Code {
+    /// Whether all of it lies inside the code segment.
+    #[inline(always)]
+    fn fits(&self, cpu: &Cpu) -> bool {
+        cpu.rip.saturating_add(self.len) <= cpu.mode.cs_end
+    }
+}
+
+impl Cpu {
+    /// What a jump-cache entry has to agree with.
+    #[inline(always)]
+    fn jump_key(&self) -> u64 {
+        u64::from(self.translations) << 32
+            | u64::from(self.mode.cpl == 3) << 31
+            | u64::from(self.mode.decode)
+    }
+
+    fn fetch_access(&self) -> Access {
+        Access {
+            fetch: true,
+            user: self.mode.cpl == 3,
+            ..Access::default()
+        }
+    }
+}
+
+/// Decodes the block that `bytes` begin with, or a single instruction. `None` if not even one instruction is complete (or inside the code
+/// segment).
+fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
+    let inside = cpu.mode.cs_end - cpu.rip;
+    let bytes = &bytes[..bytes
+        .len()
+        .min(usize::try_from(inside).unwrap_or(usize::MAX))];
+    let bits = cpu.mode.code.bits();
+    let mut decoder = Decoder::with_ip(bits, bytes, 0, DecoderOptions::NONE);
+    let mut assembler = Assembler::new(cpu.mode, single);
+    let mut instruction = Instruction::default();
+    let mut at = 0;
+    let most = if single { 1 } else { LONGEST };
+    while assembler.count() < most {
+        if !decoder.can_decode() {
+            break;
+        }
+        decoder.decode_out(&mut instruction);
+        if decoder.last_error() == DecoderError::NoMoreBytes {
+            break;
+        }
+        assembler.instruction(&instruction, at as u16);
+        at = decoder.position();
+        if assembler.has_ended() {
+            break;
+        }
+    }
+    if assembler.count() == 0 {
+        return None;
+    }
+    if !assembler.has_ended() {
+        assembler.go_on(at as u16);
+    }
+    let ops: Vec<Operation> = assembler.finish();
+    Some(Code {
+        block: Block::new(ops)?,
+        len: at as u64,
+        serial: 0,
+    })
+}

@@ -1,0 +1,170 @@
+//! The run loop: one block after another, and between them whatever somebody wants attention for.
+
+use super::blocks::Blocks;
+use super::cpu::{Activity, Cpu, Exception, Exit, Shadow, Trap};
+use super::flags::Rflags;
+use crate::engine::software::dispatch::{Outcome, Stop};
+use crate::engine::software::memory::Attention;
+
+/// Instructions after which timers are looked at, whatever happens.
+const QUANTUM: u64 = 1 << 14;
+
+/// What the loop asks of the virtual machine around the CPU.
+pub(crate) trait World {
+    /// An instruction boundary with `Cpu::check` set, or at which time has passed: windows, timers, interrupts, debug traps.
+    fn boundary(cpu: &mut Cpu) -> Result<(), Stop>;
+    /// The CPU has raised an exception: deliver it, or make it an exit.
+    fn exception(cpu: &mut Cpu, exception: Exception) -> Result<(), Stop>;
+    /// The CPU is not active: wait for something to do.
+    fn wait(cpu: &mut Cpu) -> Result<(), Stop>;
+    /// Somebody has set [`Attention::CANCEL`] or [`Attention::EVENT`].
+    fn attention(cpu: &mut Cpu, bits: u32) -> Result<(), Stop>;
+    /// Whether each instruction ends at a boundary (monitor trap flag); asked while `Cpu::check` is set.
+    fn steps(cpu: &Cpu) -> bool;
+}
+
+impl Cpu {
+    /// Runs the guest until a VM exit.
+    pub(crate) fn run<W: World>(&mut self, blocks: &mut Blocks) -> Exit {
+        if self.view.enter() {
+            self.remapped(blocks);
+        }
+        self.limit = self.retired.saturating_add(QUANTUM);
+        let exit = loop {
+            let stopped = self.blocks::<W>(blocks);
+            debug_assert!(stopped.is_err());
+            match self.trap.take() {
+                Some(Trap::Exit(exit)) => break exit,
+                Some(Trap::Exception(exception)) => {
+                    // An error leaves its reason in `trap`, which the next turn of the loop finds.
+                    if W::exception(self, exception).is_err()
+                        && let Some(Trap::Exit(exit)) = self.trap.take()
+                    {
+                        break exit;
+                    }
+                }
+                None => {}
+            }
+        };
+        self.view.leave();
+        exit
+    }
+
+    /// Runs blocks until one of them, or something between them, holds a trap.
+    fn blocks<W: World>(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
+        loop {
+            if self.check
+                || self.retired >= self.limit
+                || self.view.slot().attention() != 0
+                || self.activity != Activity::Active
+            {
+                self.between::<W>(blocks)?;
+            }
+            if self.is_single::<W>() {
+                self.single(blocks)?;
+                continue;
+            }
+            let found = blocks.find(self, false)?;
+            let Some(code) = blocks.get(found) else {
+                continue;
+            };
+            self.gpr[usize::from(super::cpu::RIP)] = self.rip;
+            if code.block.run(self) == Outcome::Trap {
+                return Err(Stop::Trap);
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn between<W: World>(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
+        loop {
+            self.limit = self.retired.saturating_add(QUANTUM);
+            let bits = self.view.slot().attention();
+            if bits & Attention::MAP != 0 && self.view.refresh() {
+                self.remapped(blocks);
+            }
+            if bits & Attention::CODE != 0 {
+                self.view.slot().take(Attention::CODE);
+                blocks.drop_stale(&self.view.slot().take_stale());
+            }
+            if bits & (Attention::CANCEL | Attention::EVENT) != 0 {
+                W::attention(self, bits)?;
+            }
+            W::boundary(self)?;
+            if self.activity == Activity::Active {
+                return Ok(());
+            }
+            W::wait(self)?;
+            if self.activity == Activity::Active && self.view.slot().attention() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The map has changed: what was derived from it goes.
+    fn remapped(&mut self, blocks: &mut Blocks) {
+        self.forget_derived();
+        let mapped: Vec<usize> = self
+            .view
+            .space()
+            .mappings()
+            .iter()
+            .map(|mapping| mapping.memory.id())
+            .collect();
+        blocks.drop_unmapped(|memory| mapped.contains(&memory));
+    }
+
+    /// Whether the next instruction has to run alone.
+    #[inline(always)]
+    fn is_single<W: World>(&self) -> bool {
+        self.shadow & (Shadow::STI | Shadow::MOV_SS) != 0
+            || self.lazy.system & (Rflags::TF | Rflags::RF) != 0
+            || self.mode.breakpoint
+            || self.check && W::steps(self)
+    }
+
+    /// Runs one instruction: with instruction breakpoints before it, and the end of shadows and single step behind it.
+    #[cold]
+    #[inline(never)]
+    fn single(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
+        let before = self.lazy.system;
+        let shadow = self.shadow & (Shadow::STI | Shadow::MOV_SS);
+        if before & Rflags::RF == 0 && self.mode.breakpoint && shadow & Shadow::MOV_SS == 0 {
+            self.check_breakpoint()?;
+        }
+        let found = blocks.find(self, true)?;
+        let Some(code) = blocks.get(found) else {
+            return Ok(());
+        };
+        self.gpr[usize::from(super::cpu::RIP)] = self.rip;
+        self.limit = 0;
+        let outcome = code.block.run(self);
+        self.limit = self.retired.saturating_add(QUANTUM);
+        if outcome == Outcome::Trap {
+            return Err(Stop::Trap);
+        }
+        self.shadow &= !shadow;
+        if before & Rflags::RF != 0 {
+            self.lazy.system &= !Rflags::RF;
+        }
+        if before & Rflags::TF != 0 {
+            self.pending_debug |= 1 << 14;
+        }
+        self.check = true;
+        Ok(())
+    }
+
+    fn check_breakpoint(&mut self) -> Result<(), Stop> {
+        let linear = self.mode.cs_base.wrapping_add(self.rip) & self.mode.linear_mask;
+        let hit = self.breakpoints_at(linear);
+        if hit == 0 {
+            return Ok(());
+        }
+        Err(self.raise(Exception {
+            vector: 1,
+            cr2_or_dr6: hit,
+            ..Exception::default()
+        }))
+    }
+}

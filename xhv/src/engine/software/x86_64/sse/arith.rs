@@ -1,0 +1,449 @@
+//! Floating-point arithmetic into operations: ADD to MAX with an operation each, everything else through a table of functions.
+
+use core::marker::PhantomData;
+use std::sync::LazyLock;
+
+use iced_x86::{
+    Instruction,
+    Mnemonic::{self, *},
+    OpKind,
+};
+
+use super::super::Done;
+use super::super::access::{Long, Operation, Segmented};
+use super::super::cpu::Cpu;
+use super::super::decode::{Assembler, Exec};
+use super::compare::cmp;
+use super::convert::*;
+use super::float::{Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes};
+use super::operand::{
+    Aligned, Fields, Mem, Reg, Source, Width, function, immediate, immediate_of, in_memory,
+    register,
+};
+use crate::engine::software::dispatch::{Flow, Path};
+use crate::engine::software::float::{self, Flags, Rounding};
+
+/// Takes floating-point arithmetic.
+pub(super) fn decode(i: &Instruction, asm: &mut Assembler) -> bool {
+    frequent(i, asm) || others(i, asm)
+}
+
+fn frequent(i: &Instruction, asm: &mut Assembler) -> bool {
+    macro_rules! table {
+        ($($op:ty: $ps:ident $pd:ident $ss:ident $sd:ident, $vps:ident $vpd:ident $vss:ident $vsd:ident;)*) => {
+            match i.mnemonic() {
+                $(
+                    $ps | $vps => packed::<f32, $op>(i, asm),
+                    $pd | $vpd => packed::<f64, $op>(i, asm),
+                    $ss | $vss => scalar::<f32, u32, $op>(i, asm),
+                    $sd | $vsd => scalar::<f64, u64, $op>(i, asm),
+                )*
+                _ => return false,
+            }
+        };
+    }
+    table! {
+        Add: Addps Addpd Addss Addsd, Vaddps Vaddpd Vaddss Vaddsd;
+        Sub: Subps Subpd Subss Subsd, Vsubps Vsubpd Vsubss Vsubsd;
+        Mul: Mulps Mulpd Mulss Mulsd, Vmulps Vmulpd Vmulss Vmulsd;
+        Div: Divps Divpd Divss Divsd, Vdivps Vdivpd Vdivss Vdivsd;
+        Sqrt: Sqrtps Sqrtpd Sqrtss Sqrtsd, Vsqrtps Vsqrtpd Vsqrtss Vsqrtsd;
+        Extreme<true>: Minps Minpd Minss Minsd, Vminps Vminpd Vminss Vminsd;
+        Extreme<false>: Maxps Maxpd Maxss Maxsd, Vmaxps Vmaxpd Vmaxss Vmaxsd;
+    }
+    true
+}
+
+/// Fills in destination and sources: the first source is the destination unless it has an operand of its own.
+fn operands(op: &mut Operation, i: &Instruction, function: u16) {
+    let last = i.op_count() - u32::from(i.op_kind(i.op_count() - 1) == OpKind::Immediate8);
+    op.r[0] = register(i, 0);
+    op.r[1] = register(i, last.saturating_sub(2));
+    op.imm = Fields {
+        source: register(i, last - 1),
+        immediate: immediate_of(i),
+        function,
+        extra: 0,
+    }
+    .pack();
+}
+
+fn memory(i: &Instruction) -> bool {
+    (0..i.op_count()).any(|n| in_memory(i, n))
+}
+
+fn scalar<R: Real, T: crate::engine::software::memory::Scalar, O: Operation2>(
+    i: &Instruction,
+    asm: &mut Assembler,
+) {
+    let vex = Width::of(i).is_vex();
+    let op = match (memory(i), vex) {
+        (false, false) => asm.emit::<Scalar<R, O, false, Reg>>(i),
+        (false, true) => asm.emit::<Scalar<R, O, true, Reg>>(i),
+        (true, false) => asm.emit_either::<
+            Scalar<R, O, false, Mem<Long, T>>,
+            Scalar<R, O, false, Mem<Segmented, T>>,
+        >(i),
+        (true, true) => asm.emit::<Scalar<R, O, true, Mem<Segmented, T>>>(i),
+    };
+    operands(op, i, 0);
+}
+
+fn packed<R: Real, O: Operation2>(i: &Instruction, asm: &mut Assembler) {
+    let op = match (Width::of(i), memory(i)) {
+        (Width::Vex256, false) => asm.emit::<Packed256<R, O, Reg>>(i),
+        (Width::Vex256, true) => asm.emit::<Packed256<R, O, Mem<Segmented, u128>>>(i),
+        (Width::Vex128, false) => asm.emit::<Packed<R, O, true, Reg>>(i),
+        (Width::Vex128, true) => asm.emit::<Packed<R, O, true, Mem<Segmented, u128>>>(i),
+        (_, false) => asm.emit::<Packed<R, O, false, Reg>>(i),
+        (_, true) => asm.emit::<Packed<R, O, false, Aligned>>(i),
+    };
+    operands(op, i, 0);
+}
+
+struct Scalar<R, O, const VEX: bool, S>(PhantomData<(R, O, S)>);
+
+impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Scalar<R, O, VEX, S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let b = R::of(S::get::<P>(cpu, op)?);
+        let a = cpu.xmm(op.r[1]);
+        let mut context = cpu.float();
+        let result = O::apply::<R>(&mut context, R::of(a), b);
+        cpu.settle(&context)?;
+        cpu.set_xmm(op.r[0], result.insert(a), VEX);
+        Ok(Flow::Next)
+    }
+}
+
+struct Packed<R, O, const VEX: bool, S>(PhantomData<(R, O, S)>);
+
+impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Packed<R, O, VEX, S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let b = S::get::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let result = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), b);
+        cpu.settle(&context)?;
+        cpu.set_xmm(op.r[0], result, VEX);
+        Ok(Flow::Next)
+    }
+}
+
+struct Packed256<R, O, S>(PhantomData<(R, O, S)>);
+
+impl<R: Real, O: Operation2, S: Source> Exec for Packed256<R, O, S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let (low, high) = S::get2::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let low = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), low);
+        let high = lanes::<R, O>(&mut context, cpu.high(op.r[1]), high);
+        cpu.settle(&context)?;
+        cpu.set_ymm(op.r[0], low, high);
+        Ok(Flow::Next)
+    }
+}
+
+/// A function of (first source, second source, immediate) under MXCSR.
+type Lane = fn(&mut Context, u128, u128, u8) -> u128;
+
+/// How an instruction on YMM uses its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Lane by lane.
+    Same,
+    /// Each result lane takes 64 bits of the source.
+    Widen,
+    /// Each source lane gives 64 bits of the result.
+    Narrow,
+    /// The low element only: there is no form on YMM.
+    Low,
+}
+
+struct Row(Mnemonic, Mnemonic, Lane, Kind);
+
+use Kind::{Low, Narrow, Same, Widen};
+
+/// Everything else. Source: Intel SDM vol. 2, the instructions' pages.
+#[rustfmt::skip]
+static ROWS: [Row; 31] = [
+    Row(Addsubps, Vaddsubps, addsub::<f32>, Same),
+    Row(Addsubpd, Vaddsubpd, addsub::<f64>, Same),
+    Row(Haddps, Vhaddps, horizontal::<f32, Add>, Same),
+    Row(Haddpd, Vhaddpd, horizontal::<f64, Add>, Same),
+    Row(Hsubps, Vhsubps, horizontal::<f32, Sub>, Same),
+    Row(Hsubpd, Vhsubpd, horizontal::<f64, Sub>, Same),
+    Row(Dpps, Vdpps, dot::<f32>, Same),
+    Row(Dppd, Vdppd, dot::<f64>, Same),
+    Row(Rcpps, Vrcpps, |_, _, b, _| each32(b, reciprocal), Same),
+    Row(Rcpss, Vrcpss, |_, a, b, _| reciprocal(f32::of(b)).insert(a), Low),
+    Row(Rsqrtps, Vrsqrtps, |_, _, b, _| each32(b, reciprocal_sqrt), Same),
+    Row(Rsqrtss, Vrsqrtss, |_, a, b, _| reciprocal_sqrt(f32::of(b)).insert(a), Low),
+    Row(Roundps, Vroundps, |c, _, b, imm| each::<f32>(b, |x| round(c, x, imm)), Same),
+    Row(Roundpd, Vroundpd, |c, _, b, imm| each::<f64>(b, |x| round(c, x, imm)), Same),
+    Row(Roundss, Vroundss, |c, a, b, imm| round(c, f32::of(b), imm).insert(a), Low),
+    Row(Roundsd, Vroundsd, |c, a, b, imm| round(c, f64::of(b), imm).insert(a), Low),
+    Row(Cmpps, Vcmpps, |c, a, b, imm| pairs::<f32>(a, b, |x, y| cmp(c, x, y, imm)), Same),
+    Row(Cmppd, Vcmppd, |c, a, b, imm| pairs::<f64>(a, b, |x, y| cmp(c, x, y, imm)), Same),
+    Row(Cmpss, Vcmpss, |c, a, b, imm| cmp(c, f32::of(a), f32::of(b), imm).insert(a), Low),
+    Row(Cmpsd, Vcmpsd, |c, a, b, imm| cmp(c, f64::of(a), f64::of(b), imm).insert(a), Low),
+    Row(Cvtdq2ps, Vcvtdq2ps, cvtdq2ps, Same),
+    Row(Cvtps2dq, Vcvtps2dq, cvtps2dq::<false>, Same),
+    Row(Cvttps2dq, Vcvttps2dq, cvtps2dq::<true>, Same),
+    Row(Cvtdq2pd, Vcvtdq2pd, cvtdq2pd, Widen),
+    Row(Cvtps2pd, Vcvtps2pd, cvtps2pd, Widen),
+    Row(INVALID, Vcvtph2ps, cvtph2ps, Widen),
+    Row(Cvtpd2ps, Vcvtpd2ps, cvtpd2ps, Narrow),
+    Row(Cvtpd2dq, Vcvtpd2dq, cvtpd2dq::<false>, Narrow),
+    Row(Cvttpd2dq, Vcvttpd2dq, cvtpd2dq::<true>, Narrow),
+    Row(Cvtss2sd, Vcvtss2sd, |c, a, b, _| cvtss2sd(c, f32::of(b)).insert(a), Low),
+    Row(Cvtsd2ss, Vcvtsd2ss, |c, a, b, _| cvtsd2ss(c, f64::of(b)).insert(a), Low),
+];
+
+static INDEX: LazyLock<Vec<u16>> = LazyLock::new(|| {
+    let mut index = vec![u16::MAX; Mnemonic::values().len()];
+    for (number, row) in ROWS.iter().enumerate() {
+        for mnemonic in [row.0, row.1] {
+            if mnemonic != INVALID {
+                index[mnemonic as usize] = number as u16;
+            }
+        }
+    }
+    index
+});
+
+fn others(i: &Instruction, asm: &mut Assembler) -> bool {
+    let number = INDEX.get(i.mnemonic() as usize).copied();
+    let Some(number) = number.filter(|&number| number != u16::MAX) else {
+        return false;
+    };
+    let memory = memory(i);
+    let op = match (ROWS[usize::from(number)].3, memory) {
+        (Kind::Same, true) if Width::of(i) == Width::Vex256 => {
+            asm.emit::<Other256<Mem<Segmented, u128>>>(i)
+        }
+        (Kind::Same, false) if Width::of(i) == Width::Vex256 => asm.emit::<Other256<Reg>>(i),
+        (Kind::Widen, true) if Width::of(i) == Width::Vex256 => {
+            asm.emit::<Widened<Mem<Segmented, u128>>>(i)
+        }
+        (Kind::Widen, false) if Width::of(i) == Width::Vex256 => asm.emit::<Widened<Reg>>(i),
+        // The destination is an XMM register: the source tells.
+        (Kind::Narrow, true) if i.memory_size().size() == 32 => {
+            asm.emit::<Narrowed<Mem<Segmented, u128>>>(i)
+        }
+        (Kind::Narrow, false) if i.op_register(1).is_ymm() => asm.emit::<Narrowed<Reg>>(i),
+        _ => emit_128(i, asm, memory),
+    };
+    operands(op, i, number);
+    if !Width::of(i).is_vex() && matches!(i.mnemonic(), Cmpps | Cmppd | Cmpss | Cmpsd) {
+        // Legacy encodings have eight predicates.
+        op.imm &= !0xf800;
+    }
+    true
+}
+
+fn emit_128<'a>(i: &Instruction, asm: &'a mut Assembler, memory: bool) -> &'a mut Operation {
+    let vex = Width::of(i).is_vex();
+    match (memory, i.memory_size().size(), vex) {
+        (false, _, true) => asm.emit::<Other<true, Reg>>(i),
+        (false, _, false) => asm.emit::<Other<false, Reg>>(i),
+        (_, 4, true) => asm.emit::<Other<true, Mem<Segmented, u32>>>(i),
+        (_, 4, false) => asm.emit::<Other<false, Mem<Segmented, u32>>>(i),
+        (_, 8, true) => asm.emit::<Other<true, Mem<Segmented, u64>>>(i),
+        (_, 8, false) => asm.emit::<Other<false, Mem<Segmented, u64>>>(i),
+        (_, _, true) => asm.emit::<Other<true, Mem<Segmented, u128>>>(i),
+        (_, _, false) => asm.emit::<Other<false, Aligned>>(i),
+    }
+}
+
+#[inline(always)]
+fn lane(op: &Operation) -> Lane {
+    ROWS.get(function(op)).unwrap_or(&ROWS[0]).2
+}
+
+struct Other<const VEX: bool, S>(PhantomData<S>);
+
+impl<const VEX: bool, S: Source> Exec for Other<VEX, S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let b = S::get::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let result = lane(op)(&mut context, cpu.xmm(op.r[1]), b, immediate(op));
+        cpu.settle(&context)?;
+        cpu.set_xmm(op.r[0], result, VEX);
+        Ok(Flow::Next)
+    }
+}
+
+struct Other256<S>(PhantomData<S>);
+
+impl<S: Source> Exec for Other256<S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let (low, high) = S::get2::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let (f, imm) = (lane(op), immediate(op));
+        let low = f(&mut context, cpu.xmm(op.r[1]), low, imm);
+        let high = f(&mut context, cpu.high(op.r[1]), high, imm);
+        cpu.settle(&context)?;
+        cpu.set_ymm(op.r[0], low, high);
+        Ok(Flow::Next)
+    }
+}
+
+struct Widened<S>(PhantomData<S>);
+
+impl<S: Source> Exec for Widened<S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let b = S::get::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let low = lane(op)(&mut context, 0, b, 0);
+        let high = lane(op)(&mut context, 0, b >> 64, 0);
+        cpu.settle(&context)?;
+        cpu.set_ymm(op.r[0], low, high);
+        Ok(Flow::Next)
+    }
+}
+
+struct Narrowed<S>(PhantomData<S>);
+
+impl<S: Source> Exec for Narrowed<S> {
+    const MEMORY: bool = S::MEMORY;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let (low, high) = S::get2::<P>(cpu, op)?;
+        let mut context = cpu.float();
+        let low = lane(op)(&mut context, 0, low, 0);
+        let high = lane(op)(&mut context, 0, high, 0);
+        cpu.settle(&context)?;
+        cpu.set_xmm(op.r[0], low | high << 64, true);
+        Ok(Flow::Next)
+    }
+}
+
+/// Applies a function to each lane.
+pub(super) fn each<R: Real>(b: u128, mut f: impl FnMut(R) -> R) -> u128 {
+    let size = 128 / R::LANES;
+    (0..R::LANES).fold(0, |all, n| all | f(R::lane(b, n)).bits() << (size * n))
+}
+
+fn each32(b: u128, f: fn(f32) -> f32) -> u128 {
+    each(b, f)
+}
+
+fn pairs<R: Real>(a: u128, b: u128, mut f: impl FnMut(R, R) -> R) -> u128 {
+    let size = 128 / R::LANES;
+    (0..R::LANES).fold(0, |all, n| {
+        all | f(R::lane(a, n), R::lane(b, n)).bits() << (size * n)
+    })
+}
+
+fn addsub<R: Real>(context: &mut Context, a: u128, b: u128, _: u8) -> u128 {
+    let mut odd = false;
+    pairs::<R>(a, b, |x, y| {
+        odd = !odd;
+        if odd {
+            Sub::apply(context, x, y)
+        } else {
+            Add::apply(context, x, y)
+        }
+    })
+}
+
+fn horizontal<R: Real, O: Operation2>(context: &mut Context, a: u128, b: u128, _: u8) -> u128 {
+    let (size, half) = (128 / R::LANES, R::LANES / 2);
+    (0..R::LANES).fold(0, |all, n| {
+        let (from, at) = if n < half {
+            (a, 2 * n)
+        } else {
+            (b, 2 * (n - half))
+        };
+        let sum = O::apply(context, R::lane(from, at), R::lane(from, at + 1));
+        all | sum.bits() << (size * n)
+    })
+}
+
+/// DPPS, DPPD: the products that the immediate's bits 7:4 select, summed pairwise, into the lanes that bits 3:0 select.
+fn dot<R: Real>(context: &mut Context, a: u128, b: u128, select: u8) -> u128 {
+    let zero = R::of(0);
+    let products: [R; 4] = core::array::from_fn(|n| {
+        if n < R::LANES && select >> (4 + n) & 1 != 0 {
+            Mul::apply(context, R::lane(a, n), R::lane(b, n))
+        } else {
+            zero
+        }
+    });
+    let sum = if R::LANES == 2 {
+        Add::apply(context, products[0], products[1])
+    } else {
+        let low = Add::apply(context, products[0], products[1]);
+        let high = Add::apply(context, products[2], products[3]);
+        Add::apply(context, low, high)
+    };
+    let size = 128 / R::LANES;
+    (0..R::LANES)
+        .filter(|n| select >> n & 1 != 0)
+        .fold(0, |all, n| all | sum.bits() << (size * n))
+}
+
+/// What RCPPS and RSQRTPS give for operands that the division is not asked for.
+fn special(x: f32) -> Option<f32> {
+    if x.is_nan() {
+        return Some(f32::from_bits(x.to_bits() | 0x40_0000));
+    }
+    // Denormals count as zeros, whatever MXCSR says.
+    (!x.is_normal() && x.is_finite()).then(|| f32::INFINITY.copysign(x))
+}
+
+/// RCPPS: the manual asks for a relative error below 1.5 * 2^-12; this one is rounded correctly.
+fn reciprocal(x: f32) -> f32 {
+    special(x).unwrap_or_else(|| {
+        let result = 1.0 / x;
+        if result.is_subnormal() {
+            0_f32.copysign(x)
+        } else {
+            result
+        }
+    })
+}
+
+/// RSQRTPS, likewise.
+fn reciprocal_sqrt(x: f32) -> f32 {
+    special(x).unwrap_or_else(|| {
+        if x < 0.0 {
+            f32::from_bits(0xffc0_0000)
+        } else {
+            (1.0 / f64::from(x).sqrt()) as f32
+        }
+    })
+}
+
+/// ROUNDPS and its like.
+fn round<R: Real>(context: &mut Context, x: R, control: u8) -> R {
+    let mut env = context.env;
+    if control & 4 == 0 {
+        env.rounding = Rounding::from_rc(control.into());
+    }
+    let (bits, mut flags) = float::to_integral(R::FORMAT, x.bits(), &env);
+    flags.0 &= !Flags::DENORMAL.0;
+    if control & 8 != 0 {
+        flags.0 &= !Flags::INEXACT.0;
+    }
+    context.flags |= flags;
+    R::of(bits)
+}
