@@ -1,6 +1,7 @@
-//! The tables of `spec/x86_64` against the facts table, in both directions; `words` has the bit layouts, `ffi` the C interface, `values` known values.
+//! The tables of `spec/x86_64` against the facts table, in both directions; `words` has the bit layouts, `ffi` the C interface, `saved` what a snapshot holds, `values` known values.
 
 mod ffi;
+mod saved;
 mod values;
 mod words;
 
