@@ -22,6 +22,8 @@ pub(crate) mod exec;
 pub(crate) mod flags;
 pub(crate) mod fp;
 pub(crate) mod mmu;
+#[cfg(test)]
+mod qemu;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod sysreg;

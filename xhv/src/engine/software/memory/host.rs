@@ -118,11 +118,12 @@ impl Scalar for u128 {
             // call that does not exist when it is not inlined.)
             unsafe {
                 core::arch::asm!(
-                    "xchg rbx, {new_low}",
-                    "lock cmpxchg16b [{at}]",
-                    "mov rbx, {new_low}",
-                    at = in(reg) at,
-                    new_low = inout(reg) new as u64 => _,
+                    "xchg rbx, rsi",
+                    "lock cmpxchg16b [rdi]",
+                    "mov rbx, rsi",
+                    // Named registers: one of the compiler's choice might be RBX itself.
+                    in("rdi") at,
+                    inout("rsi") new as u64 => _,
                     in("rcx") (new >> 64) as u64,
                     inout("rax") low,
                     inout("rdx") high,
