@@ -6,11 +6,7 @@ use crate::model::{Bits, Instructions, Pattern};
 
 /// Checks a decoder.
 pub(super) fn check(instructions: &Instructions, errors: &mut Errors) {
-    let mut names = Names::default();
     for row in &instructions.rows {
-        if row.name != "_" {
-            names.add_as(crate::emit::camel(&row.name.to_string()), &row.name, errors);
-        }
         check_pattern(row, errors);
     }
     for row in &instructions.rows {

@@ -10,10 +10,10 @@ mod values;
 
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
 
 use crate::errors::Errors;
-use crate::model::{File, Item, MAX_RANGE, Name, Number, Range};
+use crate::model::{Fields, File, Item, MAX_RANGE, Name, Number, Range, What};
 
 /// Checks a file; errors are added at the smallest wrong token.
 pub(crate) fn check(file: &File, errors: &mut Errors) {
@@ -34,16 +34,38 @@ pub(crate) fn check(file: &File, errors: &mut Errors) {
     table::check_file(file, errors);
 }
 
-/// Types of one file share a name space.
+/// Types of one file share a name space, those that the expansion adds too.
 fn check_name(item: &Item, names: &mut Names, errors: &mut Errors) {
     match item {
         Item::Table(_) | Item::Framework(_) => {}
-        Item::Fields(fields) => names.add(&fields.name, errors),
+        Item::Fields(fields) => check_field_types(fields, names, errors),
         Item::Values(values) => names.add(&values.name, errors),
-        Item::Controls(controls) => names.add(&controls.fields.name, errors),
-        Item::Exits(exits) => names.add(&exits.name, errors),
+        Item::Controls(controls) => check_field_types(&controls.fields, names, errors),
+        Item::Exits(exits) => {
+            names.add(&exits.name, errors);
+            names.add_as(format!("{}Reason", exits.name), &exits.name, errors);
+            for row in exits.rows.iter().filter(|row| !row.payload.is_empty()) {
+                names.add_as(crate::emit::camel(&row.name.to_string()), &row.name, errors);
+            }
+        }
         Item::State(state) => names.add(&state.name, errors),
-        Item::Instructions(instructions) => names.add(&instructions.name, errors),
+        Item::Instructions(instructions) => {
+            names.add(&instructions.name, errors);
+            for row in instructions.rows.iter().filter(|row| row.name != "_") {
+                names.add_as(crate::emit::camel(&row.name.to_string()), &row.name, errors);
+            }
+        }
+    }
+}
+
+/// A bit-field type, and the types of its fields with named values.
+fn check_field_types(fields: &Fields, names: &mut Names, errors: &mut Errors) {
+    names.add(&fields.name, errors);
+    for row in &fields.rows {
+        if let What::Values(name, _) = &row.what {
+            let ty = crate::emit::values_type(fields, name);
+            names.add_as(ty.to_string(), name, errors);
+        }
     }
 }
 
@@ -70,7 +92,7 @@ impl Names {
             }
             Some(first) => errors.add(
                 name.span(),
-                format!("`{name}` would be called `{form}`, like `{first}`"),
+                format!("`{first}` and `{name}` would both be called `{form}`"),
             ),
         }
     }
@@ -102,6 +124,15 @@ impl Ascending {
             }
         }
         self.last = Some(self.last.map_or(first.value, |last| last.max(first.value)));
+    }
+}
+
+impl Ascending {
+    /// The same for numbers whose repetition another check finds.
+    fn add_other(&mut self, first: &Number, errors: &mut Errors) {
+        if self.last != Some(first.value) {
+            self.add(first, errors);
+        }
     }
 }
 
@@ -176,9 +207,4 @@ fn check_bits(msb: &Number, lsb: Option<&Number>, width: u32, errors: &mut Error
         }
         _ => true,
     }
-}
-
-/// Joins spans where rustc can, which is not everywhere.
-fn join(first: Span, last: Span) -> Span {
-    first.join(last).unwrap_or(first)
 }

@@ -36,8 +36,13 @@ pub(super) fn check_file(file: &File, errors: &mut Errors) {
             check_unique(table.kind, row, &mut names, &mut keys, errors);
         }
     }
-    for row in tables().flat_map(|table| &table.rows) {
-        check_order(row, &names, errors);
+    let rows = tables().flat_map(|table| &table.rows);
+    let by_name: HashMap<String, &Row> = rows
+        .clone()
+        .flat_map(|row| row.names().map(move |name| (name.to_string(), row)))
+        .collect();
+    for row in rows {
+        check_order(row, &by_name, errors);
     }
 }
 
@@ -48,7 +53,14 @@ fn check_unique(
     keys: &mut HashMap<(u8, u128), Ident>,
     errors: &mut Errors,
 ) {
-    for (index, key) in row.keys().into_iter().enumerate() {
+    let keys_of_row = row.keys();
+    // A range without a running number has been reported.
+    let count = if row.name.first.is_some() {
+        keys_of_row.len()
+    } else {
+        1
+    };
+    for (index, key) in keys_of_row.into_iter().enumerate().take(count) {
         let name = row.name.nth(index as u128);
         names.add(&name, errors);
         if row.facts.alias_of.is_some() {
@@ -61,18 +73,29 @@ fn check_unique(
     }
 }
 
-/// `after` names a row of the file that is not the row itself.
-fn check_order(row: &Row, names: &Names, errors: &mut Errors) {
+/// `after` names a row of the file, and no row waits for itself.
+fn check_order(row: &Row, rows: &HashMap<String, &Row>, errors: &mut Errors) {
     let Some(after) = &row.facts.after else {
         return;
     };
-    if *after == row.name.ident {
-        errors.add(
-            after.span(),
-            format!("`{after}` cannot be written after itself"),
-        );
-    } else if !names.contains(after) {
-        errors.add(after.span(), format!("no row is called `{after}`"));
+    let mut next = Some(after);
+    for _ in 0..=rows.len() {
+        let Some(name) = next else { return };
+        if *name == row.name.ident {
+            errors.add(
+                after.span(),
+                format!("`{name}` would be written after itself"),
+            );
+            return;
+        }
+        match rows.get(&name.to_string()) {
+            Some(row) => next = row.facts.after.as_ref(),
+            None if name == after => {
+                errors.add(after.span(), format!("no row is called `{after}`"));
+                return;
+            }
+            None => return,
+        }
     }
 }
 
@@ -86,9 +109,7 @@ fn check_key(kind: Kind, row: &Row, ascending: &mut Ascending, errors: &mut Erro
             ] {
                 check_key_fits(kind, number, errors);
             }
-            if row.facts.alias_of.is_none() {
-                ascending.add(&range.first, errors);
-            }
+            ascending.add_other(&range.first, errors);
             if let Some((number, _)) = &row.facts.number {
                 errors.add(
                     number.span(),

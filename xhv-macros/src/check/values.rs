@@ -8,7 +8,7 @@ use crate::model::{ValueRow, Values, Width};
 
 /// Checks a set of values.
 pub(super) fn check(values: &Values, errors: &mut Errors) {
-    if values.width.natural || values.width.bits > 64 {
+    if values.width.natural || values.width.signed || values.width.bits > 64 {
         errors.add(values.width.span, "expected `u1` to `u64`");
         return;
     }

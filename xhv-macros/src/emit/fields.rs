@@ -108,7 +108,7 @@ fn mask(row: &FieldRow) -> u128 {
 }
 
 /// The type of a field with named values: the parent's name and its own.
-fn values_type(fields: &Fields, name: &Ident) -> Ident {
+pub(crate) fn values_type(fields: &Fields, name: &Ident) -> Ident {
     let text = format!("{}{}", fields.name, super::camel(&name.to_string()));
     Ident::new(&text, name.span())
 }

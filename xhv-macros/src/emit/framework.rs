@@ -299,7 +299,7 @@ fn since(framework: &Framework, facts: &Facts) -> Version {
     facts.since.unwrap_or(framework.baseline)
 }
 
-/// ```ignore
+/// ```text
 /// pub unsafe fn hv_vcpu_run(vcpu: hv_vcpu_t) -> hv_return_t { … }
 /// ```
 fn emit_fn(

@@ -14,6 +14,7 @@ use quote::quote;
 
 use crate::model::{Facts, File, Head, Item, Name, Number, Version};
 
+pub(crate) use fields::values_type;
 pub(crate) use names::{camel, constant_name, getter_name, is_flag};
 
 /// The expansion of a file.

@@ -44,7 +44,7 @@ fn emit_width_check(row: &Row) -> Option<TokenStream> {
     })
 }
 
-/// ```ignore
+/// ```text
 /// pub const TSC_OFFSET: ::xhv::typed::VmcsField<u64, ::xhv::typed::ReadOnly> = ::xhv::typed::Row::new(0x2010, &ALL[3]);
 /// ```
 fn emit_constant(table: &Table, row: &Row, index: u128, key: u128, place: usize) -> TokenStream {
@@ -264,7 +264,23 @@ fn what(kind: Kind, row: &Row, key: u128) -> String {
         Kind::FeatureRegister => "Feature register",
         _ => "GIC register",
     };
-    format!("{what} {key:#x}, {width}")
+    format!("{what} {key:#x}, {width}{}", reach(kind, &row.facts))
+}
+
+/// How a client reaches an MSR.
+fn reach(kind: Kind, facts: &Facts) -> String {
+    let mut reach: String = facts
+        .routes
+        .iter()
+        .map(|route| format!(", {route}"))
+        .collect();
+    if let Some(via) = &facts.via {
+        reach += &format!(", held by VMCS field `{}`", via.last);
+    }
+    match reach.is_empty() && kind == Kind::Msr {
+        true => ", emulated by the client".to_string(),
+        false => reach,
+    }
 }
 
 fn alias(kind: Kind) -> &'static str {

@@ -1,6 +1,6 @@
 //! C functions, types and constants.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 
 use super::{Facts, Head, Number, ValueRow, Version, Width};
 
@@ -93,6 +93,4 @@ pub(crate) struct CType {
     pub tokens: TokenStream,
     /// As the row spells it.
     pub text: String,
-    /// Where it stands.
-    pub span: Span,
 }

@@ -31,8 +31,6 @@ pub(crate) struct Pattern {
 /// A part of a pattern.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// Where it stands.
-    pub span: Span,
     /// How many bits.
     pub width: u32,
     /// What they are.

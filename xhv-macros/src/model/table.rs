@@ -228,6 +228,11 @@ impl Key {
 }
 
 impl Row {
+    /// The names of the row.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Ident> {
+        (0..self.keys().len()).map(|index| self.name.nth(index as u128))
+    }
+
     /// The numbers of the row.
     pub(crate) fn keys(&self) -> Vec<u128> {
         match &self.key {

@@ -102,12 +102,11 @@ fn fact(cursor: &mut Cursor<'_>, word: &str, ident: Ident, facts: &mut Facts) ->
         _ => facts.access.replace(ident.clone()).is_some(),
     };
     if twice {
-        let what = if facts.access.as_ref() == Some(&ident) {
-            "access"
-        } else {
-            word
+        let what = match facts.access.as_ref() == Some(&ident) {
+            true => "access".to_string(),
+            false => format!("`{word}`"),
         };
-        return cursor.fail(ident.span(), format!("`{what}` is given twice"));
+        return cursor.fail(ident.span(), format!("{what} is given twice"));
     }
     Ok(())
 }

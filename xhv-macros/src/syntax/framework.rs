@@ -155,7 +155,6 @@ fn parse_fn(cursor: &mut Cursor<'_>) -> Read<Ffi> {
 
 /// A type: a path, a pointer, an array; `out T` and `ref T` are pointers too.
 pub(super) fn parse_type(cursor: &mut Cursor<'_>) -> Read<CType> {
-    let span = cursor.span();
     if cursor.at('*') {
         cursor.bump();
         let constness = cursor.ident("`const` or `mut`")?;
@@ -168,7 +167,6 @@ pub(super) fn parse_type(cursor: &mut Cursor<'_>) -> Read<CType> {
         return Ok(CType {
             tokens: quote!(*#constness #tokens),
             text,
-            span,
         });
     }
     if cursor.at_group(Delimiter::Bracket) {
@@ -189,7 +187,6 @@ pub(super) fn parse_type(cursor: &mut Cursor<'_>) -> Read<CType> {
             return Ok(CType {
                 tokens,
                 text: format!("{word} {}", to.text),
-                span,
             });
         }
     }
@@ -200,11 +197,10 @@ pub(super) fn parse_type(cursor: &mut Cursor<'_>) -> Read<CType> {
     } else {
         known(&path.last)
     };
-    Ok(CType { tokens, text, span })
+    Ok(CType { tokens, text })
 }
 
 fn parse_array(cursor: &mut Cursor<'_>) -> Read<CType> {
-    let span = cursor.span();
     let group = cursor.group(Delimiter::Bracket)?;
     let mut inside = cursor.enter(&group);
     let of = parse_type(&mut inside)?;
@@ -218,7 +214,6 @@ fn parse_array(cursor: &mut Cursor<'_>) -> Read<CType> {
     Ok(CType {
         tokens: quote!([#tokens; #length]),
         text,
-        span,
     })
 }
 

@@ -36,7 +36,6 @@ fn parse_row(cursor: &mut Cursor<'_>) -> Read<Pattern> {
 /// Digits, or a field with its width.
 fn parse_part(cursor: &mut Cursor<'_>) -> Read<Part> {
     const WHAT: &str = "binary digits or a field such as `Rn:5`";
-    let span = cursor.span();
     match cursor.peek() {
         Some(TokenTree::Literal(literal)) => {
             let digits = literal.to_string();
@@ -49,7 +48,6 @@ fn parse_part(cursor: &mut Cursor<'_>) -> Read<Part> {
             }
             cursor.bump();
             Ok(Part {
-                span,
                 width: digits.len() as u32,
                 what: Bits::Fixed(bits),
             })
@@ -85,7 +83,7 @@ fn parse_field(cursor: &mut Cursor<'_>) -> Read<Part> {
             } else {
                 Bits::Field { name, signed }
             };
-            Ok(Part { span, width, what })
+            Ok(Part { width, what })
         }
         _ => cursor.fail(span, format!("expected {WIDTH}")),
     }

@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
 
 use crate::errors::Errors;
 use crate::model::{File, Head, Item, Kind, Number, Range, Width};
-use cursor::{Cursor, Read, Reported};
+use cursor::{Cursor, Read};
 
 const KEYWORDS: &str = "`registers`, `simd`, `feature_registers`, `gic`, `vmcs`, `controls`, `capabilities`, `msr`, `msrs`, \
      `sysreg`, `sysregs`, `fields`, `values`, `exits`, `framework`, `library`, `state` or `instructions`";
@@ -182,9 +182,4 @@ fn type_name(cursor: &mut Cursor<'_>) -> Read<Ident> {
 /// Whether the next group looks like `{ 0 Name, … }` rather than `{ name: … }`.
 fn at_values(cursor: &Cursor<'_>) -> bool {
     matches!(cursor.peek(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
-}
-
-/// A row that has been reported.
-fn reported<T>() -> Read<T> {
-    Err(Reported)
 }

@@ -20,7 +20,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, docs: Vec<Literal>) -> Read<State> 
             inside.skip_row();
         }
     }
-    if groups.is_empty() && extras.is_empty() {
+    if braces.stream().is_empty() {
         cursor
             .errors
             .add(braces.span(), "expected groups such as `general reg;`");
