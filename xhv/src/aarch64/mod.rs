@@ -30,6 +30,8 @@ mod inject;
 mod mmio;
 mod plan;
 mod rows;
+mod sme;
+mod state;
 mod transfer;
 mod vcpu;
 mod vm;
@@ -43,6 +45,8 @@ pub use exit::{
 pub use gic::{BuiltIn, Gic, GicBuilder, GicParameters, GicState};
 pub use inject::Exception;
 pub use mmio::{MmioRead, MmioWrite};
-pub use vcpu::{Interrupt, Vcpu};
+pub use sme::{Bytes, SmeState};
+pub use state::{Clock, DebugState, LineState, RestoreOptions, TimerState, VcpuState};
+pub use vcpu::{Interrupt, Statistics, Vcpu};
 pub use vm::{Granule, Limits, Vm, VmBuilder};
 pub use walk::Translation;

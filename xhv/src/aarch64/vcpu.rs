@@ -33,6 +33,7 @@ pub struct Vcpu {
     /// IRQ and FIQ for the next run only.
     pending: [bool; 2],
     last: RawExit,
+    statistics: Statistics,
     /// The framework binds a vCPU to its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -53,6 +54,18 @@ impl Drop for Vcpu {
         self.control.retire();
         self.jobs.clear();
     }
+}
+
+/// How often a vCPU left the guest, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Returns of the engine's run call.
+    pub entries: u64,
+    /// Exits that were handed to the client.
+    pub exits: u64,
+    /// Exits that were dealt with here.
+    pub hidden: u64,
 }
 
 /// An interrupt line of a vCPU.
@@ -92,8 +105,21 @@ impl Vcpu {
             lines: [false; 2],
             pending: [false; 2],
             last: RawExit::canceled(),
+            statistics: Statistics::default(),
             thread: PhantomData,
         })
+    }
+
+    /// Its number in the engine. Numbers are used again when a vCPU is gone.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.engine.id()
+    }
+
+    /// How often it left the guest, and why.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
     }
 
     /// The VM that it belongs to.
@@ -134,6 +160,18 @@ impl Vcpu {
     pub fn write<R: Writable<Self>>(&mut self, row: R, value: R::Value) -> Result<(), Error> {
         row.write_to(self, value)
             .map_err(|code| error::row("write", row.row_info(), code))
+    }
+
+    /// Reads a row, changes it, writes it back.
+    ///
+    /// # Errors
+    /// As [`Vcpu::read`] and [`Vcpu::write`].
+    pub fn modify<R, T>(&mut self, row: R, change: impl FnOnce(T) -> T) -> Result<(), Error>
+    where
+        R: Readable<Self, Value = T> + Writable<Self, Value = T> + Copy,
+    {
+        let value = self.read(row)?;
+        self.write(row, change(value))
     }
 
     /// Register X0 to X30 by number as instructions and syndromes have it: 31 is the zero register.
@@ -260,6 +298,14 @@ impl Vcpu {
         self.call("hv_vcpu_get_pending_interrupt", result)
     }
 
+    pub(super) fn pending_lines(&self) -> [bool; 2] {
+        self.pending
+    }
+
+    pub(super) fn set_pending_lines(&mut self, pending: [bool; 2]) {
+        self.pending = pending;
+    }
+
     fn assert_lines(&mut self) -> Result<(), Error> {
         if self.vm.0.gic.is_some() {
             return Ok(());
@@ -285,6 +331,7 @@ impl Vcpu {
             return exit::next_part(self);
         }
         let raw = self.enter()?;
+        self.statistics.exits += 1;
         exit::decode(self, raw)
     }
 
@@ -316,6 +363,7 @@ impl Vcpu {
             self.assert_lines()?;
             let result = self.engine.run();
             let raw = RawExit::new(self.call("hv_vcpu_run", result)?);
+            self.statistics.entries += 1;
             match raw.reason {
                 // Whether it was meant is told by the requests: one may have been taken before the engine saw its kick.
                 ExitReason::CANCELED => {}
@@ -325,6 +373,7 @@ impl Vcpu {
                 }
                 _ => return Ok(raw),
             }
+            self.statistics.hidden += 1;
         }
     }
 

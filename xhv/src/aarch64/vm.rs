@@ -202,7 +202,7 @@ impl Limits {
         Ok(Self::of(choose(engine)?))
     }
 
-    fn of(choice: engine::Choice) -> Self {
+    pub(super) fn of(choice: engine::Choice) -> Self {
         // Systems that do not know a function do not have what it is about; before macOS 13 every VM had 36 bits.
         let default_ipa_bits = engine::get_default_ipa_size(choice).unwrap_or(36);
         Self {
@@ -323,6 +323,16 @@ impl Vm {
                 mapping.gpa, self.0.ipa_bits
             ),
         })
+    }
+
+    /// New zero-filled memory of `size` bytes, mapped at `gpa` with all permissions.
+    ///
+    /// # Errors
+    /// As [`Vm::map`]; [`Error::Memory`] if the host has no more.
+    pub fn map_new(&self, gpa: impl Into<Gpa>, size: u64) -> Result<Memory, Error> {
+        let memory = Memory::new(size)?;
+        self.map(gpa, &memory, Permissions::ALL)?;
+        Ok(memory)
     }
 
     /// Takes a mapped range away. When this returns the guest does not touch the memory any more.
