@@ -12,6 +12,7 @@ mod memory;
 mod thread;
 pub mod time;
 pub mod typed;
+mod vm_state;
 pub mod x86_64;
 
 pub use error::{Code, Error};
@@ -20,4 +21,5 @@ pub use handle::VcpuHandle;
 pub use host::{Architecture, Engine, Host};
 pub use memory::{Memory, Permissions, host_page_size};
 pub use thread::VcpuThread;
+pub use vm_state::{SavedMemory, VmState};
 pub use xhv_macros::spec;

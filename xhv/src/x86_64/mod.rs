@@ -1,5 +1,6 @@
 //! The x86 half: VMs and vCPUs of Intel Macs, and of the software engine everywhere.
 
+mod apic;
 #[path = "../../spec/x86_64/capabilities.rs"]
 pub mod capabilities;
 mod control;
@@ -21,12 +22,17 @@ mod presets;
 #[path = "../../spec/x86_64/registers.rs"]
 pub mod reg;
 mod run;
+mod state;
 mod vcpu;
 mod vm;
 #[path = "../../spec/x86_64/vmcs.rs"]
 pub mod vmcs;
 mod walk;
 
+pub use apic::{
+    ApicControls, ApicInstruction, ApicState, AtpicState, IoapicState, Notifier, NotifierFlags,
+    Trigger,
+};
 pub use control::ControlWord;
 pub use entry::{Rule, Stage, Violation};
 pub use exit::{
@@ -39,6 +45,7 @@ pub use inject::Injection;
 pub use policy::CpuidResult;
 pub use presets::{Segment, SegmentName};
 pub use run::Statistics;
+pub use state::{Hex, MsrSetup, VcpuState};
 pub use vcpu::{MsrAccess, ShadowAccess, Vcpu, VcpuOptions};
 pub use vm::{Scalar, Space, Vm, VmBuilder, VmOptions};
 pub use walk::{Access, PageFault};
