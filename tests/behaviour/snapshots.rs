@@ -1,0 +1,180 @@
+//! Saving, restoring and comparing vCPUs and machines.
+
+use xhv::typed::state::Mode;
+use xhv::x86_64::{VcpuState, msr, reg, vmcs};
+use xhv::{Error, Gpa, VmState};
+
+use crate::support::{expect, flat32, long_mode, on_every_engine, vm};
+
+/// mov eax, 5; out 1, al; add eax, 3; out 1, al; hlt
+const STEPS: [u8; 13] = [0xb8, 5, 0, 0, 0, 0xe6, 1, 0x83, 0xc0, 3, 0xe6, 1, 0xf4];
+
+#[test]
+fn a_guest_goes_on_in_another_vm() {
+    on_every_engine(|engine| {
+        let json = {
+            let vm = vm(engine, &STEPS);
+            let mut vcpu = flat32(&vm);
+            expect!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
+            vcpu.save().unwrap().to_json()
+        };
+        let state = VcpuState::from_json(&json).unwrap();
+        let vm = vm(engine, &STEPS);
+        let mut vcpu = vm.create_vcpu().unwrap();
+        let report = vcpu.restore(&state).unwrap();
+        assert!(report.refused.is_empty(), "{report}");
+        expect!(vcpu.run().unwrap(), PortWrite(out) {
+            assert_eq!(out.value(), 8);
+            out.finish().unwrap();
+        });
+        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+    });
+}
+
+#[test]
+fn everything_is_kept() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &STEPS);
+        let mut vcpu = long_mode(&vm);
+        vcpu.write(msr::KERNEL_GS_BASE, 0x1234_5000).unwrap();
+        vcpu.write(reg::R15, 0xfeed_face_cafe_beef).unwrap();
+        let mut fp = vcpu.fpstate().unwrap();
+        fp.xmm[7] = 77;
+        vcpu.set_fpstate(&fp).unwrap();
+        let saved = vcpu.save().unwrap();
+        assert_eq!(saved.general.get("R15"), Some(0xfeed_face_cafe_beef));
+        assert_eq!(saved.msrs.get("KERNEL_GS_BASE"), Some(0x1234_5000));
+        drop(vcpu);
+
+        let mut other = vm.create_vcpu().unwrap();
+        other
+            .restore(&VcpuState::from_json(&saved.to_json()).unwrap())
+            .unwrap();
+        let again = other.save().unwrap();
+        let differences: Vec<String> = saved.diff(&again).iter().map(ToString::to_string).collect();
+        assert!(
+            differences
+                .iter()
+                .all(|difference| difference.contains("TSC")),
+            "{differences:?}"
+        );
+        assert_eq!(again.fpu.map(|fpu| fpu.xmm[7]), Some(77));
+        assert_eq!(other.read(msr::KERNEL_GS_BASE).unwrap(), 0x1234_5000);
+    });
+}
+
+#[test]
+fn differences_are_named() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &STEPS);
+        let mut vcpu = flat32(&vm);
+        let before = vcpu.save().unwrap();
+        vcpu.write(reg::RFLAGS, reg::Rflags::from_bits(2) | reg::Rflags::CF)
+            .unwrap();
+        let after = vcpu.save().unwrap();
+        let told: Vec<String> = before
+            .diff(&after)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("RFLAGS") && told[0].contains("CF"),
+            "{told:?}"
+        );
+    });
+}
+
+#[test]
+fn damaged_snapshots_are_refused_with_a_place() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &STEPS);
+        let mut vcpu = flat32(&vm);
+        let json = vcpu.save().unwrap().to_json();
+        for (from, to) in [
+            ("\"xhv-vcpu\"", "\"other\""),
+            ("\"version\": 1", "\"version\": 2"),
+            ("\"x86_64\"", "\"aarch64\""),
+            ("\"0x1000\"", "\"1000\""),
+            ("\"0x1000\"", "4096"),
+        ] {
+            let damaged = json.replacen(from, to, 1);
+            assert_ne!(damaged, json, "{from}");
+            let error = VcpuState::from_json(&damaged).unwrap_err();
+            assert!(
+                matches!(&error, Error::Snapshot { place, .. } if place.starts_with("line")),
+                "{error}"
+            );
+        }
+        assert!(VcpuState::from_json(&json[..json.len() / 2]).is_err());
+
+        // A row that nobody knows, and a value that is refused: nothing has changed afterwards.
+        vcpu.write(reg::RAX, 99).unwrap();
+        let strange = json.replacen("\"RAX\"", "\"RAY\"", 1);
+        let strange = VcpuState::from_json(&strange).unwrap();
+        let error = vcpu.restore(&strange).unwrap_err().to_string();
+        assert!(error.contains("RAY"), "{error}");
+        assert_eq!(vcpu.read(reg::RAX).unwrap(), 99);
+        let report = vcpu.restore_with(&strange, Mode::Lenient, &[]).unwrap();
+        assert_eq!(report.unknown.len(), 1);
+        assert_eq!(report.missing.len(), 1);
+
+        let mut wide = VcpuState::from_json(&json).unwrap();
+        wide.vmcs.set("GUEST_ES_LIMIT", 1 << 40);
+        vcpu.write(reg::RAX, 98).unwrap();
+        let error = vcpu.restore(&wide).unwrap_err().to_string();
+        assert!(error.contains("GUEST_ES_LIMIT"), "{error}");
+        assert_eq!(vcpu.read(reg::RAX).unwrap(), 98);
+    });
+}
+
+#[test]
+fn a_whole_machine_goes_through_files() {
+    on_every_engine(|engine| {
+        let folder =
+            std::env::temp_dir().join(format!("xhv-machine-{engine}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("machine.json");
+        {
+            let vm = vm(engine, &STEPS);
+            vm.write(Gpa(0x5_0000), b"kept").unwrap();
+            let mut vcpu = flat32(&vm);
+            expect!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
+            let state = VmState::new(vec![vcpu.save().unwrap()], &vm.mappings());
+            state.write(&path).unwrap();
+        }
+        let state = VmState::<VcpuState>::read(&path).unwrap();
+        let vm = xhv::x86_64::Vm::builder().engine(engine).build().unwrap();
+        for saved in &state.memory {
+            vm.map(saved.gpa, &saved.memory, saved.permissions).unwrap();
+        }
+        let mut vcpu = vm.create_vcpu().unwrap();
+        vcpu.restore(&state.vcpus[0]).unwrap();
+        expect!(vcpu.run().unwrap(), PortWrite(out) { assert_eq!(out.value(), 8) });
+        let mut kept = [0; 4];
+        vm.read(Gpa(0x5_0000), &mut kept).unwrap();
+        assert_eq!(&kept, b"kept");
+        std::fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn volatile_rows_are_saved_but_not_compared() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &STEPS);
+        let mut vcpu = flat32(&vm);
+        let before = vcpu.save().unwrap();
+        expect!(vcpu.run().unwrap(), PortWrite(_out) {});
+        assert!(vcpu.read(vmcs::EXIT_REASON).unwrap().bits() & 0xffff == 30);
+        let after = vcpu.save().unwrap();
+        let told: Vec<String> = before
+            .diff(&after)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert!(
+            told.iter().all(|line| !line.contains("EXIT_REASON")),
+            "{told:?}"
+        );
+    });
+}
