@@ -5,7 +5,7 @@ use xhv::x86_64::controls::PrimaryProcessorBasedControls;
 use xhv::x86_64::vmcs::{self, AccessRights};
 use xhv::x86_64::{Exit, Injection, SegmentName, Stage, reg};
 
-use crate::support::{CODE, expect, on_every_engine, real_mode, vm};
+use crate::support::{CODE, exits_with, on_every_engine, real_mode, vm};
 
 /// At 0:1100h: mov bl, 1; iret. The vector is given.
 fn handler(vm: &xhv::x86_64::Vm, vector: u64) {
@@ -27,7 +27,7 @@ fn an_interrupt_waits_for_its_window() {
             "{refused}"
         );
         assert!(!vcpu.interrupt_or_window(0x20).unwrap());
-        expect!(vcpu.run().unwrap(), InterruptWindow);
+        exits_with!(vcpu.run().unwrap(), InterruptWindow);
         assert_eq!(
             vcpu.read(reg::RIP).unwrap(),
             CODE + 3,
@@ -35,7 +35,7 @@ fn an_interrupt_waits_for_its_window() {
         );
         vcpu.request_interrupt_window(false).unwrap();
         assert!(vcpu.interrupt_or_window(0x20).unwrap());
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RBX).unwrap() & 0xff, 1);
     });
 }
@@ -50,12 +50,12 @@ fn exceptions_are_injected_and_reflected() {
         vm.write(Gpa(6 * 4), &[0x00, 0x11, 0x00, 0x00]).unwrap();
         let mut vcpu = real_mode(&vm);
         vcpu.write(vmcs::EXCEPTION_BITMAP, 1 << 6).unwrap();
-        expect!(vcpu.run().unwrap(), Exception(exception) {
+        exits_with!(vcpu.run().unwrap(), Exception(exception) {
             assert_eq!((exception.vector(), exception.error_code()), (6, None));
             assert!(exception.interrupted().is_none());
             exception.reflect().unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RBX).unwrap() & 0xff, 1);
     });
 }
@@ -90,9 +90,9 @@ fn an_interrupted_event_is_injected_again() {
         let mut stack = vcpu.segment(SegmentName::Ss).unwrap();
         stack.base = 0x10_0000;
         vcpu.set_segment(SegmentName::Ss, stack).unwrap();
-        expect!(vcpu.run().unwrap(), UndecodedAccess(_access) {});
+        exits_with!(vcpu.run().unwrap(), UndecodedAccess(_access) {});
         vm.map_new(Gpa(0x10_0000), 0x1_0000).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RBX).unwrap() & 0xff, 1);
         assert_eq!(vcpu.statistics().reinjected, 1);
     });
@@ -104,7 +104,7 @@ fn a_triple_fault_ends_the_guest() {
         let vm = vm(engine, &[0x0f, 0x0b]); // ud2
         let mut vcpu = crate::support::flat32(&vm);
         vcpu.write(vmcs::GUEST_IDTR_LIMIT, 0).unwrap();
-        expect!(vcpu.run().unwrap(), TripleFault);
+        exits_with!(vcpu.run().unwrap(), TripleFault);
     });
 }
 
@@ -140,7 +140,7 @@ fn a_refused_entry_names_the_rule() {
             other => panic!("{other:?}"),
         }
         vcpu.write(vmcs::GUEST_TR_ACCESS_RIGHTS, rights).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -157,9 +157,9 @@ fn single_steps_by_the_monitor_trap_flag() {
         )
         .unwrap();
         for rip in [CODE + 1, CODE + 3] {
-            expect!(vcpu.run().unwrap(), MonitorTrap);
+            exits_with!(vcpu.run().unwrap(), MonitorTrap);
             assert_eq!(vcpu.read(reg::RIP).unwrap(), rip);
         }
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }

@@ -3,7 +3,7 @@
 use xhv::x86_64::{Exit, reg};
 use xhv::{Gpa, Memory, Permissions};
 
-use crate::support::{expect, flat32, on_every_engine, real_mode, vm};
+use crate::support::{exits_with, flat32, on_every_engine, real_mode, vm};
 
 #[test]
 fn memory_appears_and_goes() {
@@ -11,16 +11,16 @@ fn memory_appears_and_goes() {
         // mov al, [200000h]; hlt
         let vm = vm(engine, &[0xa0, 0, 0, 0x20, 0, 0xf4, 0xeb, 0xf8]);
         let mut vcpu = flat32(&vm);
-        expect!(vcpu.run().unwrap(), MmioRead(read) {
+        exits_with!(vcpu.run().unwrap(), MmioRead(read) {
             assert_eq!((read.gpa(), read.size()), (Gpa(0x20_0000), 1));
         });
         let memory = Memory::new(0x4000).unwrap();
         memory.write(0, &[77]).unwrap();
         vm.map(Gpa(0x20_0000), &memory, Permissions::ALL).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
+        exits_with!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
         assert_eq!(vcpu.read(reg::RAX).unwrap() & 0xff, 77);
         vm.unmap(Gpa(0x20_0000), 0x4000).unwrap();
-        expect!(vcpu.run().unwrap(), MmioRead(_read) {});
+        exits_with!(vcpu.run().unwrap(), MmioRead(_read) {});
         assert!(vm.read(Gpa(0x20_0000), &mut [0]).is_err());
     });
 }
@@ -39,15 +39,15 @@ fn rom_can_be_read_but_not_written() {
         )
         .unwrap();
         let mut vcpu = flat32(&vm);
-        expect!(vcpu.run().unwrap(), MmioWrite(write) {
+        exits_with!(vcpu.run().unwrap(), MmioWrite(write) {
             assert_eq!((write.gpa(), write.value()), (Gpa(0x20_0000), 9));
             write.finish().unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         vm.protect(Gpa(0x20_0000), 0x4000, Permissions::ALL)
             .unwrap();
         vcpu.set_flat32(0x1005).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -59,16 +59,16 @@ fn dirty_pages_are_found() {
         let vm = vm(engine, &code);
         vm.track_dirty(Gpa(0x3_0000), 0x8000).unwrap();
         let mut vcpu = flat32(&vm);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         let pages = vm.take_dirty(Gpa(0x3_0000), 0x8000).unwrap();
         assert_eq!(pages, [Gpa(0x3_0000), Gpa(0x3_2000), Gpa(0x3_3000)]);
         assert!(vm.take_dirty(Gpa(0x3_0000), 0x8000).unwrap().is_empty());
         vcpu.set_flat32(0x1000).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vm.take_dirty(Gpa(0x3_0000), 0x8000).unwrap().len(), 3);
         vm.untrack_dirty(Gpa(0x3_0000), 0x8000).unwrap();
         vcpu.set_flat32(0x1000).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert!(vm.take_dirty(Gpa(0x3_0000), 0x8000).unwrap().is_empty());
     });
 }
@@ -86,12 +86,12 @@ fn a_second_space_has_other_memory() {
         space.map(Gpa(0), &memory, Permissions::ALL).unwrap();
         let mut vcpu = real_mode(&vm);
         vcpu.set_space(&space).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RAX).unwrap() & 0xff, 2);
         assert!(space.clone().destroy().is_err(), "a vCPU uses it");
         vcpu.set_default_space().unwrap();
         vcpu.set_real_mode(0, 0x1000).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RAX).unwrap() & 0xff, 1);
         space.destroy().unwrap();
     });

@@ -3,7 +3,7 @@
 use xhv::x86_64::{Vm, msr, reg, vmcs};
 use xhv::{Engine, Error, Gpa, Memory, Permissions};
 
-use crate::support::{expect, on_every_engine, real_mode, vm};
+use crate::support::{exits_with, on_every_engine, real_mode, vm};
 
 #[test]
 fn misaligned_and_overlapping_maps() {
@@ -41,7 +41,7 @@ fn misaligned_and_overlapping_maps() {
         assert!(vm.read(Gpa(u64::MAX), &mut [0; 8]).is_err());
         assert!(vm.write(Gpa(0xf_ffff), &[0; 2]).is_err());
         assert_eq!(vm.mappings().len(), 1);
-        expect!(real_mode(&vm).run().unwrap(), Hlt(_hlt) {});
+        exits_with!(real_mode(&vm).run().unwrap(), Hlt(_hlt) {});
     });
 }
 

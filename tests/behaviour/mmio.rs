@@ -3,7 +3,7 @@
 use xhv::x86_64::{Exit, Vcpu, reg};
 use xhv::{Engine, Gpa};
 
-use crate::support::{expect, flat32, long_mode, on_every_engine, vm};
+use crate::support::{exits_with, flat32, long_mode, on_every_engine, vm};
 
 /// An access as a device sees it: address, size, and the value of a write.
 type Seen = (u64, u8, Option<u64>);
@@ -213,16 +213,16 @@ fn a_forgotten_half_comes_again() {
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RBX, DEVICE).unwrap();
         for _ in 0..2 {
-            expect!(vcpu.run().unwrap(), MmioRead(_read) {});
+            exits_with!(vcpu.run().unwrap(), MmioRead(_read) {});
         }
-        expect!(vcpu.run().unwrap(), MmioRead(read) { read.finish(41).unwrap() });
+        exits_with!(vcpu.run().unwrap(), MmioRead(read) { read.finish(41).unwrap() });
         for _ in 0..3 {
-            expect!(vcpu.run().unwrap(), MmioWrite(write) { assert_eq!(write.value(), 42) });
+            exits_with!(vcpu.run().unwrap(), MmioWrite(write) { assert_eq!(write.value(), 42) });
             assert_eq!(vcpu.read(reg::RIP).unwrap(), 0x1000);
         }
-        expect!(vcpu.run().unwrap(), MmioWrite(write) { write.finish().unwrap() });
+        exits_with!(vcpu.run().unwrap(), MmioWrite(write) { write.finish().unwrap() });
         assert_eq!(vcpu.read(reg::RIP).unwrap(), 0x1002);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -232,12 +232,12 @@ fn what_cannot_be_decoded_is_handed_over_with_the_reason() {
         let vm = vm(engine, &[0x0f, 0x01, 0x13]); // lgdt [ebx]
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RBX, DEVICE).unwrap();
-        expect!(vcpu.run().unwrap(), UndecodedAccess(access) {
+        exits_with!(vcpu.run().unwrap(), UndecodedAccess(access) {
             assert_eq!(access.gpa(), Gpa(DEVICE));
             assert!(access.why().contains("not emulated"), "{}", access.why());
         });
         vcpu.write(reg::RIP, 0x40_0000).unwrap();
-        expect!(vcpu.run().unwrap(), UndecodedAccess(access) {
+        exits_with!(vcpu.run().unwrap(), UndecodedAccess(access) {
             assert!(access.why().contains("fetches"), "{}", access.why());
         });
     });

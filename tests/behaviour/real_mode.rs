@@ -3,7 +3,7 @@
 use xhv::Gpa;
 use xhv::x86_64::{Exit, reg, vmcs};
 
-use crate::support::{CODE, expect, on_every_engine, real_mode, vm};
+use crate::support::{CODE, exits_with, on_every_engine, real_mode, vm};
 
 #[test]
 fn a_sum_is_printed() {
@@ -16,11 +16,11 @@ fn a_sum_is_printed() {
         let mut vcpu = real_mode(&vm);
         vcpu.write(reg::RAX, 5).unwrap();
         vcpu.write(reg::RBX, 3).unwrap();
-        expect!(vcpu.run().unwrap(), PortWrite(out) {
+        exits_with!(vcpu.run().unwrap(), PortWrite(out) {
             assert_eq!((out.port(), out.size(), out.value()), (0x3f8, 1, u32::from(b'8')));
             out.finish().unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(hlt) {
+        exits_with!(vcpu.run().unwrap(), Hlt(hlt) {
             assert!(!hlt.can_wake());
             hlt.finish().unwrap();
         });
@@ -35,14 +35,14 @@ fn a_forgotten_guard_comes_again() {
         let mut vcpu = real_mode(&vm);
         vcpu.write(reg::RAX, 0x1234_5678).unwrap();
         for _ in 0..3 {
-            expect!(vcpu.run().unwrap(), PortRead(read) {
+            exits_with!(vcpu.run().unwrap(), PortRead(read) {
                 assert_eq!((read.port(), read.size()), (0x40, 2));
             });
             assert_eq!(vcpu.read(reg::RIP).unwrap(), CODE);
         }
-        expect!(vcpu.run().unwrap(), PortRead(read) { read.finish(0xffff_abcd).unwrap() });
+        exits_with!(vcpu.run().unwrap(), PortRead(read) { read.finish(0xffff_abcd).unwrap() });
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 0x1234_abcd);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -52,9 +52,9 @@ fn a_byte_port_leaves_the_rest_of_the_register() {
         let vm = vm(engine, &[0xe4, 0x40, 0x66, 0xe5, 0x41]); // in al, 40h; in eax, 41h
         let mut vcpu = real_mode(&vm);
         vcpu.write(reg::RAX, 0x1122_3344_5566_7788).unwrap();
-        expect!(vcpu.run().unwrap(), PortRead(read) { read.finish(0x1ff).unwrap() });
+        exits_with!(vcpu.run().unwrap(), PortRead(read) { read.finish(0x1ff).unwrap() });
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 0x1122_3344_5566_77ff);
-        expect!(vcpu.run().unwrap(), PortRead(read) {
+        exits_with!(vcpu.run().unwrap(), PortRead(read) {
             assert_eq!(read.size(), 4);
             read.finish(0x89ab_cdef).unwrap();
         });
@@ -104,9 +104,9 @@ fn ins_fills_memory_downwards() {
         );
         let mut vcpu = real_mode(&vm);
         for value in [b'a', b'b', b'c'] {
-            expect!(vcpu.run().unwrap(), PortRead(read) { read.finish(value.into()).unwrap() });
+            exits_with!(vcpu.run().unwrap(), PortRead(read) { read.finish(value.into()).unwrap() });
         }
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         let mut out = [0; 3];
         vm.read(Gpa(0x2000), &mut out).unwrap();
         assert_eq!(&out, b"cba");
@@ -122,7 +122,7 @@ fn interrupts_go_through_the_vector_table() {
         vm.write(Gpa(0x1100), &[0xb4, 0x07, 0xcf]).unwrap();
         vm.write(Gpa(0x21 * 4), &[0x00, 0x11, 0x00, 0x00]).unwrap();
         let mut vcpu = real_mode(&vm);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RAX).unwrap() >> 8 & 0xff, 7);
         assert_eq!(vcpu.read(reg::RSP).unwrap(), 0x8000);
     });
@@ -139,7 +139,7 @@ fn segments_are_added() {
         (data.selector, data.base) = (0x200, 0x2000);
         vcpu.set_segment(xhv::x86_64::SegmentName::Ds, data)
             .unwrap();
-        expect!(vcpu.run().unwrap(), PortWrite(out) { assert_eq!(out.value(), 0x1234) });
+        exits_with!(vcpu.run().unwrap(), PortWrite(out) { assert_eq!(out.value(), 0x1234) });
         assert_eq!(vcpu.read(vmcs::GUEST_DS_SELECTOR).unwrap(), 0x200);
         assert_eq!(vcpu.read(reg::DS).unwrap(), 0x200);
     });

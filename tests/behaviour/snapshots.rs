@@ -4,7 +4,7 @@ use xhv::typed::state::Mode;
 use xhv::x86_64::{VcpuState, msr, reg, vmcs};
 use xhv::{Error, Gpa, VmState};
 
-use crate::support::{expect, flat32, long_mode, on_every_engine, vm};
+use crate::support::{exits_with, flat32, long_mode, on_every_engine, vm};
 
 /// mov eax, 5; out 1, al; add eax, 3; out 1, al; hlt
 const STEPS: [u8; 13] = [0xb8, 5, 0, 0, 0, 0xe6, 1, 0x83, 0xc0, 3, 0xe6, 1, 0xf4];
@@ -15,7 +15,7 @@ fn a_guest_goes_on_in_another_vm() {
         let json = {
             let vm = vm(engine, &STEPS);
             let mut vcpu = flat32(&vm);
-            expect!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
+            exits_with!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
             vcpu.save().unwrap().to_json()
         };
         let state = VcpuState::from_json(&json).unwrap();
@@ -23,11 +23,11 @@ fn a_guest_goes_on_in_another_vm() {
         let mut vcpu = vm.create_vcpu().unwrap();
         let report = vcpu.restore(&state).unwrap();
         assert!(report.refused.is_empty(), "{report}");
-        expect!(vcpu.run().unwrap(), PortWrite(out) {
+        exits_with!(vcpu.run().unwrap(), PortWrite(out) {
             assert_eq!(out.value(), 8);
             out.finish().unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -139,7 +139,7 @@ fn a_whole_machine_goes_through_files() {
             let vm = vm(engine, &STEPS);
             vm.write(Gpa(0x5_0000), b"kept").unwrap();
             let mut vcpu = flat32(&vm);
-            expect!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
+            exits_with!(vcpu.run().unwrap(), PortWrite(out) { out.finish().unwrap() });
             let state = VmState::new(vec![vcpu.save().unwrap()], &vm.mappings());
             state.write(&path).unwrap();
         }
@@ -150,7 +150,7 @@ fn a_whole_machine_goes_through_files() {
         }
         let mut vcpu = vm.create_vcpu().unwrap();
         vcpu.restore(&state.vcpus[0]).unwrap();
-        expect!(vcpu.run().unwrap(), PortWrite(out) { assert_eq!(out.value(), 8) });
+        exits_with!(vcpu.run().unwrap(), PortWrite(out) { assert_eq!(out.value(), 8) });
         let mut kept = [0; 4];
         vm.read(Gpa(0x5_0000), &mut kept).unwrap();
         assert_eq!(&kept, b"kept");
@@ -164,7 +164,7 @@ fn volatile_rows_are_saved_but_not_compared() {
         let vm = vm(engine, &STEPS);
         let mut vcpu = flat32(&vm);
         let before = vcpu.save().unwrap();
-        expect!(vcpu.run().unwrap(), PortWrite(_out) {});
+        exits_with!(vcpu.run().unwrap(), PortWrite(_out) {});
         assert!(vcpu.read(vmcs::EXIT_REASON).unwrap().bits() & 0xffff == 30);
         let after = vcpu.save().unwrap();
         let told: Vec<String> = before

@@ -65,7 +65,7 @@ pub fn long_mode(vm: &Vm) -> Vcpu {
 
 /// Takes an exit apart, or says what came instead.
 #[macro_export]
-macro_rules! expect {
+macro_rules! exits_with {
     ($exit:expr, $variant:ident($guard:ident) $then:block) => {
         match $exit {
             ::xhv::x86_64::Exit::$variant($guard) => $then,
@@ -79,4 +79,4 @@ macro_rules! expect {
         }
     };
 }
-pub use expect;
+pub use exits_with;

@@ -5,7 +5,7 @@ use xhv::x86_64::controls::SecondaryProcessorBasedControls as Secondary;
 use xhv::x86_64::reg::{Cr0, Cr4, Xcr0};
 use xhv::x86_64::{Access, CpuidResult, FpState, capabilities, msr, reg, vmcs};
 
-use crate::support::{expect, flat32, long_mode, on_every_engine, real_mode, vm};
+use crate::support::{exits_with, flat32, long_mode, on_every_engine, real_mode, vm};
 
 #[test]
 fn cpuid_is_answered() {
@@ -14,14 +14,14 @@ fn cpuid_is_answered() {
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RAX, 0x1234).unwrap();
         vcpu.write(reg::RCX, 5).unwrap();
-        expect!(vcpu.run().unwrap(), Cpuid(cpuid) {
+        exits_with!(vcpu.run().unwrap(), Cpuid(cpuid) {
             assert_eq!((cpuid.leaf(), cpuid.subleaf()), (0x1234, 5));
             cpuid.finish(CpuidResult { eax: 1, ebx: 2, ecx: 3, edx: 4 }).unwrap();
         });
         let registers =
             [reg::RAX, reg::RBX, reg::RCX, reg::RDX].map(|register| vcpu.read(register).unwrap());
         assert_eq!(registers, [1, 2, 3, 4]);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -31,7 +31,7 @@ fn the_default_cpuid_hides_what_a_guest_cannot_have() {
         let vm = vm(engine, &[0x0f, 0xa2, 0xf4]);
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RAX, 1).unwrap();
-        expect!(vcpu.run().unwrap(), Cpuid(cpuid) { cpuid.finish_default().unwrap() });
+        exits_with!(vcpu.run().unwrap(), Cpuid(cpuid) { cpuid.finish_default().unwrap() });
         let features = vcpu.read(reg::RCX).unwrap();
         let (monitor, vmx, x2apic, deadline, hypervisor) =
             (1 << 3, 1 << 5, 1 << 21, 1 << 24, 1 << 31);
@@ -48,15 +48,15 @@ fn msrs_exit_until_they_are_enabled() {
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RCX, 0xc000_0082).unwrap();
         assert!(vcpu.read(msr::LSTAR).is_err(), "not enabled");
-        expect!(vcpu.run().unwrap(), MsrRead(read) {
+        exits_with!(vcpu.run().unwrap(), MsrRead(read) {
             assert_eq!(read.index(), 0xc000_0082);
             read.finish(0x1122_3344_5566_7788).unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
+        exits_with!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 0x5566_7788);
         assert_eq!(vcpu.read(reg::RDX).unwrap(), 0x1122_3344);
         vcpu.enable_native_msr(msr::LSTAR.key(), true).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(msr::LSTAR).unwrap(), 0x1122_3344_5566_7788);
         assert!(
             vcpu.enable_native_msr(0x277, true).is_err(),
@@ -71,11 +71,11 @@ fn the_default_policy_knows_usual_msrs_and_faults_on_others() {
         let vm = vm(engine, &[0x0f, 0x32, 0xf4]); // rdmsr; hlt
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RCX, 0x277).unwrap();
-        expect!(vcpu.run().unwrap(), MsrRead(read) { assert!(read.finish_default().unwrap()) });
+        exits_with!(vcpu.run().unwrap(), MsrRead(read) { assert!(read.finish_default().unwrap()) });
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 0x0007_0406);
         vcpu.set_flat32(0x1000).unwrap();
         vcpu.write(reg::RCX, 0x1234_5678).unwrap();
-        expect!(vcpu.run().unwrap(), MsrRead(read) { assert!(!read.finish_default().unwrap()) });
+        exits_with!(vcpu.run().unwrap(), MsrRead(read) { assert!(!read.finish_default().unwrap()) });
         assert_eq!(
             vcpu.injected()
                 .unwrap()
@@ -141,7 +141,7 @@ fn long_mode_runs_and_translates() {
         ];
         let vm = vm(engine, &code);
         let mut vcpu = long_mode(&vm);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         let mut pushed = [0; 8];
         assert_eq!(vcpu.read_linear(0x7ff8, &mut pushed).unwrap(), 8);
         assert_eq!(u64::from_le_bytes(pushed), 0x1122_3344_5566_7788);
@@ -162,14 +162,14 @@ fn xsetbv_is_checked() {
         vcpu.modify(vmcs::GUEST_CR4, |cr4: Cr4| cr4 | Cr4::OSXSAVE)
             .unwrap();
         vcpu.write(reg::RAX, 3).unwrap();
-        expect!(vcpu.run().unwrap(), Xsetbv(xsetbv) {
+        exits_with!(vcpu.run().unwrap(), Xsetbv(xsetbv) {
             assert_eq!((xsetbv.index(), xsetbv.value()), (0, 3));
             xsetbv.finish().unwrap();
         });
         assert_eq!(vcpu.read(reg::XCR0).unwrap(), Xcr0::X87 | Xcr0::SSE);
         vcpu.write(reg::RIP, 0x1000).unwrap();
         vcpu.write(reg::RAX, 2).unwrap();
-        expect!(vcpu.run().unwrap(), Xsetbv(xsetbv) { xsetbv.finish().unwrap() });
+        exits_with!(vcpu.run().unwrap(), Xsetbv(xsetbv) { xsetbv.finish().unwrap() });
         assert_eq!(vcpu.injected().unwrap().map(|event| event.vector), Some(13));
     });
 }
@@ -180,11 +180,11 @@ fn hypercalls_answer() {
         let vm = vm(engine, &[0x0f, 0x01, 0xc1, 0xf4]); // vmcall; hlt
         let mut vcpu = flat32(&vm);
         vcpu.write(reg::RAX, 42).unwrap();
-        expect!(vcpu.run().unwrap(), Hypercall(call) {
+        exits_with!(vcpu.run().unwrap(), Hypercall(call) {
             assert_eq!(call.number(), 42);
             call.finish(43).unwrap();
         });
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 43);
     });
 }
@@ -237,7 +237,7 @@ fn the_tsc_follows_the_vm() {
         let vm = vm(engine, &[0x0f, 0x31, 0xf4]); // rdtsc; hlt
         let mut vcpu = flat32(&vm);
         vm.sync_tsc(1 << 40).unwrap();
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         let high = vcpu.read(reg::RDX).unwrap();
         assert_eq!(high, 1 << 8, "a little later than 2^40");
     });

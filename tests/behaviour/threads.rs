@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use xhv::x86_64::{Exit, Vcpu, Vm, reg};
 use xhv::{Engine, Gpa};
 
-use crate::support::{expect, on_every_engine, real_mode, vm};
+use crate::support::{exits_with, on_every_engine, real_mode, vm};
 
 /// l: inc dword [2000h]; jmp l
 const COUNTER: [u8; 7] = [0x66, 0xff, 0x06, 0x00, 0x20, 0xeb, 0xf9];
@@ -50,8 +50,8 @@ fn a_cancel_before_run_is_kept() {
         let vm = vm(engine, &[0xf4]);
         let mut vcpu = real_mode(&vm);
         vcpu.handle().cancel();
-        expect!(vcpu.run().unwrap(), Canceled);
-        expect!(vcpu.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(vcpu.run().unwrap(), Canceled);
+        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
@@ -65,7 +65,7 @@ fn a_stale_handle_hits_nobody() {
         let mut second = real_mode(&vm);
         handle.cancel();
         assert!(!handle.is_alive());
-        expect!(second.run().unwrap(), Hlt(_hlt) {});
+        exits_with!(second.run().unwrap(), Hlt(_hlt) {});
     });
 }
 
