@@ -1,0 +1,4 @@
+//! The examples as a user sees them: started as programs, their output read.
+
+mod hello_arm;
+mod support;
