@@ -40,6 +40,9 @@ pub(crate) struct Slot {
     in_guest: AtomicBool,
     epoch: AtomicU64,
     stale: Mutex<Vec<StaleCode>>,
+    /// The vCPU's thread while it waits for attention.
+    sleeper: Mutex<Option<std::thread::Thread>>,
+    asleep: AtomicBool,
 }
 
 impl Slot {
@@ -52,6 +55,25 @@ impl Slot {
     /// Asks for attention, from any thread.
     pub(crate) fn ask(&self, bits: u32) {
         self.attention.fetch_or(bits, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst)
+            && let Some(thread) = &*lock(&self.sleeper)
+        {
+            thread.unpark();
+        }
+    }
+
+    /// Sleeps until somebody asks for attention, or for `timeout` nanoseconds. Called by the vCPU's own thread; may wake early.
+    pub(crate) fn wait(&self, timeout: Option<u64>) {
+        *lock(&self.sleeper) = Some(std::thread::current());
+        self.asleep.store(true, Ordering::SeqCst);
+        // Who asked before `asleep` was set is seen here; who asks later unparks.
+        if self.attention.load(Ordering::SeqCst) == 0 {
+            match timeout {
+                Some(timeout) => std::thread::park_timeout(core::time::Duration::from_nanos(timeout)),
+                None => std::thread::park(),
+            }
+        }
+        self.asleep.store(false, Ordering::SeqCst);
     }
 
     /// Takes back `bits` and answers which of them were set.

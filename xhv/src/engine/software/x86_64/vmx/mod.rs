@@ -1,5 +1,22 @@
-//! VMX: what the execution controls ask of instructions.
+//! VMX: the VMCS of the software engine, entry and exit.
+//!
+//! | file | what |
+//! |---|---|
+//! | `controls` | the execution controls, as instructions ask for them |
+//! | `capabilities` | what the engine offers: the words of `hv_vmx_read_capability` |
+//! | `store` | fields by encoding: reads, writes, and who may write what |
+//! | `entry` | entry checks, and what an entry does before the first instruction |
+//! | `exit` | what an exit leaves in the fields |
+//!
+//! Guest state is not copied: the fields of the guest-state area are the CPU's own registers.
 
-/// Execution controls, resolved to what instructions ask for. The default exits only where VMX always does.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Controls {}
+pub(crate) mod capabilities;
+pub(crate) mod controls;
+mod entry;
+mod exit;
+mod store;
+
+pub(crate) use controls::Controls;
+pub(crate) use entry::Entered;
+pub(crate) use exit::ExitFields;
+pub(crate) use store::Vmcs;
