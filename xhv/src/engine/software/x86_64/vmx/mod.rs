@@ -7,6 +7,7 @@
 //! | `store` | fields by encoding: reads, writes, and who may write what |
 //! | `entry` | entry checks, and what an entry does before the first instruction |
 //! | `exit` | what an exit leaves in the fields |
+//! | `instructions`, `shadow` | VMX instructions in the guest, and the fields that they reach without an exit |
 //!
 //! Guest state is not copied: the fields of the guest-state area are the CPU's own registers.
 
@@ -14,9 +15,11 @@ pub(crate) mod capabilities;
 pub(crate) mod controls;
 mod entry;
 mod exit;
+pub(crate) mod instructions;
+pub(crate) mod shadow;
 mod store;
 
 pub(crate) use controls::Controls;
 pub(crate) use entry::Entered;
-pub(crate) use exit::ExitFields;
+pub(crate) use exit::canceled;
 pub(crate) use store::Vmcs;
