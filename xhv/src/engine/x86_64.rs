@@ -11,7 +11,7 @@ use crate::x86_64::ffi::{hv_apic_state_ext_t, hv_atpic_state_ext_t, hv_ioapic_st
 
 #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
 use super::framework::x86_64 as framework;
-#[cfg(any())]
+#[cfg(feature = "software")]
 use super::software::x86_64 as software;
 
 type Answer<T> = Result<T, Code>;
@@ -22,7 +22,7 @@ macro_rules! on {
         match *$self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref engine) => engine.$function($($argument),*),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(ref engine) => engine.$function($($argument),*),
         }
     };
@@ -30,7 +30,7 @@ macro_rules! on {
         match *$self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref mut engine) => engine.$function($($argument),*),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(ref mut engine) => engine.$function($($argument),*),
         }
     };
@@ -60,7 +60,7 @@ macro_rules! functions {
 pub(crate) enum Vm {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Vm),
-    #[cfg(any())]
+    #[cfg(feature = "software")]
     Software(software::Vm),
 }
 
@@ -70,7 +70,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::create(options).map(Self::Framework),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Engine::Software => software::Vm::create(options).map(Self::Software),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -80,7 +80,7 @@ impl Vm {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => Engine::Framework,
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(_) => Engine::Software,
         }
     }
@@ -90,7 +90,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::read_capability(field),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Engine::Software => software::Vm::read_capability(field),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -101,7 +101,7 @@ impl Vm {
         match engine {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Engine::Framework => framework::Vm::get_msr_info(field),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Engine::Software => software::Vm::get_msr_info(field),
             _ => Err(Code::UNSUPPORTED),
         }
@@ -112,7 +112,7 @@ impl Vm {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => framework::Vm::tsc_clock(),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(_) => software::Vm::tsc_clock(),
         }
     }
@@ -154,7 +154,7 @@ impl Vm {
 pub(crate) enum Vcpu {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Vcpu),
-    #[cfg(any())]
+    #[cfg(feature = "software")]
     Software(software::Vcpu),
 }
 
@@ -164,7 +164,7 @@ impl Vcpu {
         match *vm {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Vm::Framework(ref vm) => framework::Vcpu::create(vm, options).map(Self::Framework),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Vm::Software(ref vm) => software::Vcpu::create(vm, options).map(Self::Software),
         }
     }
@@ -178,7 +178,7 @@ impl Vcpu {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(ref vcpu) => Interrupter::Framework(vcpu.interrupter()),
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(ref vcpu) => Interrupter::Software(vcpu.interrupter()),
         }
     }
@@ -238,7 +238,7 @@ impl Vcpu {
 pub(crate) enum Interrupter {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     Framework(framework::Interrupter),
-    #[cfg(any())]
+    #[cfg(feature = "software")]
     Software(software::Interrupter),
 }
 
@@ -252,7 +252,7 @@ impl Interrupter {
         match *self {
             #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
             Self::Framework(_) => false,
-            #[cfg(any())]
+            #[cfg(feature = "software")]
             Self::Software(_) => true,
         }
     }
@@ -261,7 +261,7 @@ impl Interrupter {
 /// What CPUID answers below the guest: the host's processor, or the software engine's.
 pub(crate) fn cpuid(engine: Engine, leaf: u32, subleaf: u32) -> CpuidResult {
     match engine {
-        #[cfg(any())]
+        #[cfg(feature = "software")]
         Engine::Software => software::cpuid(leaf, subleaf),
         #[cfg(target_arch = "x86_64")]
         _ => {

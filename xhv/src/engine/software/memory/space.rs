@@ -69,7 +69,9 @@ impl Slot {
         // Who asked before `asleep` was set is seen here; who asks later unparks.
         if self.attention.load(Ordering::SeqCst) == 0 {
             match timeout {
-                Some(timeout) => std::thread::park_timeout(core::time::Duration::from_nanos(timeout)),
+                Some(timeout) => {
+                    std::thread::park_timeout(core::time::Duration::from_nanos(timeout))
+                }
                 None => std::thread::park(),
             }
         }

@@ -180,7 +180,11 @@ impl Cpu {
 
     fn set_cr3(&mut self, value: u64) -> Result<(), Stop> {
         let keep = self.cr4 & Cr::CR4_PCIDE != 0 && value >> 63 != 0;
-        let value = if self.cr4 & Cr::CR4_PCIDE != 0 { value & !(1 << 63) } else { value };
+        let value = if self.cr4 & Cr::CR4_PCIDE != 0 {
+            value & !(1 << 63)
+        } else {
+            value
+        };
         if self.mode.long && value >> MAXPHYADDR != 0 {
             return Err(self.gp(0));
         }

@@ -192,6 +192,9 @@ pub(crate) struct Exit {
     /// VM-exit interruption information and its error code.
     pub(crate) interruption: u32,
     pub(crate) error: u32,
+    /// IDT-vectoring information and its error code.
+    pub(crate) vectoring: u32,
+    pub(crate) vectoring_error: u32,
 }
 
 /// Why a block was left before its end.

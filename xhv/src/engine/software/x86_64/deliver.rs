@@ -307,7 +307,10 @@ fn deliver_protected(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     let mut target = target(cpu, gate, 0, software)?;
     target.offset &= size.mask();
     let (rip, flags) = image(cpu, event);
-    let (cs, old_ss) = (cpu.seg[Seg::Cs as usize].selector, cpu.seg[Seg::Ss as usize]);
+    let (cs, old_ss) = (
+        cpu.seg[Seg::Cs as usize].selector,
+        cpu.seg[Seg::Ss as usize],
+    );
     let switches = target.cpl != cpu.cpl();
     let v8086 = cpu.mode.v8086;
     let mut stack = match switches {
@@ -405,7 +408,11 @@ impl Cpu {
     /// The stack that the TSS has for an inner privilege level, checked (SDM vol. 3, 6.12.1).
     pub(crate) fn inner_stack(&mut self, cpl: u8, ext: u16) -> Result<Stack, Stop> {
         let (wide, cpl64) = (self.tr.kind() & 8 != 0, u64::from(cpl));
-        let (at, size) = if wide { (4 + 8 * cpl64, 4) } else { (2 + 4 * cpl64, 2) };
+        let (at, size) = if wide {
+            (4 + 8 * cpl64, 4)
+        } else {
+            (2 + 4 * cpl64, 2)
+        };
         if !self.tr.usable() || at + size + 1 > u64::from(self.tr.limit) {
             let error = index(self.tr.selector) | ext;
             return Err(self.ts(error));

@@ -202,15 +202,24 @@ mod tests {
     fn a_flat_code_segment() {
         let code = Descriptor(0x00cf_9b00_0000_ffff);
         let segment = code.segment(8);
-        assert_eq!((segment.base, segment.limit, segment.rights), (0, 0xffff_ffff, 0xc09b));
+        assert_eq!(
+            (segment.base, segment.limit, segment.rights),
+            (0, 0xffff_ffff, 0xc09b)
+        );
         assert!(code.is_code() && code.is_readable() && !code.is_writable() && code.big());
     }
 
     #[test]
     fn base_and_limit_are_put_together() {
         let data = Descriptor(0x1240_f356_789a_bcde);
-        assert_eq!((data.base(), data.limit(), data.dpl()), (0x1256_789a, 0xbcde, 3));
+        assert_eq!(
+            (data.base(), data.limit(), data.dpl()),
+            (0x1256_789a, 0xbcde, 3)
+        );
         let gate = Descriptor(0xfedc_8e00_0010_ba98);
-        assert_eq!((gate.gate_selector(), gate.gate_offset()), (0x10, 0xfedc_ba98));
+        assert_eq!(
+            (gate.gate_selector(), gate.gate_offset()),
+            (0x10, 0xfedc_ba98)
+        );
     }
 }

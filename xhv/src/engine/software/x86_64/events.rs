@@ -196,7 +196,10 @@ fn take(
             return Err(leave(cpu, exit));
         }
         note(cpu, &event);
-        let Err(stop) = deliver(cpu, &event) else {
+        cpu.vmx.flight.delivering = Some(event);
+        let delivered = deliver(cpu, &event);
+        cpu.vmx.flight.delivering = None;
+        let Err(stop) = delivered else {
             cpu.activity = Activity::Active;
             cpu.vmx.flight.stepped = true;
             return Ok(());
@@ -325,7 +328,10 @@ fn interrupts(cpu: &mut Cpu) -> Result<(), Stop> {
     if nmi_open && cpu.vmx.on(primary::NMI_WINDOW) {
         return Err(leave_for(cpu, reason::NMI_WINDOW));
     }
-    let now = cpu.vmx.clock.now_for_apic(cpu.retired, cpu.vmx.apic.is_some());
+    let now = cpu
+        .vmx
+        .clock
+        .now_for_apic(cpu.retired, cpu.vmx.apic.is_some());
     if let Some(apic) = &cpu.vmx.apic {
         apic.advance(now);
         if nmi_open && apic.take_nmi() {
@@ -371,7 +377,10 @@ fn wait_in(cpu: &mut Cpu) -> Result<(), Stop> {
             return Ok(());
         }
         let alarm = cpu.vmx.apic.as_ref().and_then(|apic| apic.next_event());
-        let ticks = [cpu.vmx.flight.timer_end, alarm].into_iter().flatten().min();
+        let ticks = [cpu.vmx.flight.timer_end, alarm]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(ticks) = ticks.filter(|_| !cpu.vmx.clock.is_host()) {
             cpu.vmx.clock.skip_to(ticks, cpu.retired);
             continue;

@@ -85,10 +85,19 @@ impl Cpu {
 
 fn transfer(cpu: &mut Cpu, op: &Operation) -> Done {
     let (size, out, immediate) = (op.r[0], op.r[1] != 0, op.imm <= 0xff);
-    let port = if immediate { op.imm as u16 } else { cpu.gpr[RDX] as u16 };
+    let port = if immediate {
+        op.imm as u16
+    } else {
+        cpu.gpr[RDX] as u16
+    };
     cpu.check_ports(port, size)?;
     let mask = (1_u64 << (8 * size)) - 1;
-    if out && cpu.vmx.notifiers.notify(port, size, (cpu.gpr[RAX] & mask) as u32) {
+    if out
+        && cpu
+            .vmx
+            .notifiers
+            .notify(port, size, (cpu.gpr[RAX] & mask) as u32)
+    {
         return Ok(Flow::Next);
     }
     if cpu.io_exits() {
@@ -161,7 +170,11 @@ fn string_step(cpu: &mut Cpu, op: &Operation) -> Done {
     let left = count.wrapping_sub(1) & mask;
     cpu.gpr[RCX] = keep_above(count, left, mask);
     // Going on at itself ends the block with RIP where it is.
-    if left == 0 { Ok(Flow::Next) } else { Ok(Flow::End) }
+    if left == 0 {
+        Ok(Flow::Next)
+    } else {
+        Ok(Flow::End)
+    }
 }
 
 fn string_exit(op: &Operation, port: u16, linear: u64) -> Exit {

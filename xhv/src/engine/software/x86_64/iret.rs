@@ -47,8 +47,7 @@ struct Frame {
 impl Cpu {
     /// NMIs are open again, whether IRET faults or not (SDM vol. 3, 26.3).
     fn unblock_nmi(&mut self) {
-        let tracked =
-            self.vmx.virtual_nmis() || !self.vmx.pin(pin::NMI) || self.vmx.apic.is_some();
+        let tracked = self.vmx.virtual_nmis() || !self.vmx.pin(pin::NMI) || self.vmx.apic.is_some();
         if tracked && self.shadow & Shadow::NMI != 0 {
             self.shadow &= !Shadow::NMI;
             self.vmx.flight.nmi_unblocked = true;
@@ -122,7 +121,11 @@ impl Cpu {
         } else {
             self.iret_flags(frame.flags, size, 0) & !Rflags::VM
         };
-        let limit = if v8086 { 0xffff } else { self.seg[Seg::Cs as usize].limit };
+        let limit = if v8086 {
+            0xffff
+        } else {
+            self.seg[Seg::Cs as usize].limit
+        };
         if frame.rip > u64::from(limit) {
             return Err(self.gp(0));
         }
@@ -155,7 +158,9 @@ impl Cpu {
         }
         let [new_rsp, ss, es, ds, fs, gs] = popped;
         let flags = self.iret_flags(frame.flags, Size::Bits32, 0) | Rflags::VM;
-        let selectors = [es as u16, frame.cs, ss as u16, ds as u16, fs as u16, gs as u16];
+        let selectors = [
+            es as u16, frame.cs, ss as u16, ds as u16, fs as u16, gs as u16,
+        ];
         for (segment, selector) in self.seg.iter_mut().zip(selectors) {
             *segment = Segment {
                 selector,

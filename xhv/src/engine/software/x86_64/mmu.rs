@@ -54,6 +54,16 @@ impl Ept {
         }
     }
 
+    /// The load of a page-directory-pointer entry by MOV to a control register: no linear address.
+    pub(crate) fn pdpte() -> Self {
+        Self {
+            linear: 0,
+            access: Access::default(),
+            last: false,
+            valid: false,
+        }
+    }
+
     fn table(linear: u64, access: Access, write: bool) -> Self {
         Self {
             linear,
@@ -117,6 +127,10 @@ impl Cpu {
                 return Err(self.ept_violation(fault, Ept::table(linear, access, write)));
             }
         };
+        if self.vmx.hits_apic_page(page.gpa) {
+            let exit = super::vcpu_apic::apic_access(self, page.gpa, linear, access);
+            return Err(self.exit(exit));
+        }
         if page.shift > 12 {
             self.note_large(linear);
         }

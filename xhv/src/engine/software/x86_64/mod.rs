@@ -6,26 +6,56 @@
 //! | `access`, `mmu`, `debug` | segment checks, paging, data breakpoints |
 //! | `decode/`, `exec/` | instructions into operations; a file for each family |
 //! | `blocks`, `run` | decoded blocks and the loop that runs them |
-//! | `vmx/`, `fpu/`, `msr` | VMX controls, x87 and SIMD state, model-specific registers |
+//! | `vm`, `vcpu`, `vcpu_apic`, `register` | the seam's functions |
+//! | `vmx/` | VMCS, entry, exit, capabilities |
+//! | `events`, `deliver` | what happens between instructions; delivery through the IDT |
+//! | `segment`, `descriptor`, `transfer`, `iret`, `syscall` | segment registers, far transfers, system calls |
+//! | `system`, `control`, `tables`, `io`, `msr`, `operand`, `cpuid` | system instructions |
+//! | `apic/`, `time`, `pio` | interrupt controllers, clock, port notifiers |
+//! | `fpu/`, `sse/` | x87 and SIMD |
 
 pub(crate) mod access;
+pub(crate) mod apic;
 pub(crate) mod blocks;
+pub(crate) mod control;
 pub(crate) mod cpu;
+pub(crate) mod cpuid;
 pub(crate) mod debug;
 pub(crate) mod decode;
+pub(crate) mod deliver;
+pub(crate) mod descriptor;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod flags;
 pub(crate) mod fpu;
+pub(crate) mod io;
+pub(crate) mod iret;
 pub(crate) mod mmu;
 pub(crate) mod mode;
 pub(crate) mod msr;
+pub(crate) mod operand;
+pub(crate) mod pio;
+pub(crate) mod register;
 pub(crate) mod run;
+pub(crate) mod segment;
 pub(crate) mod sse;
+pub(crate) mod syscall;
+pub(crate) mod system;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
+pub(crate) mod time;
+pub(crate) mod transfer;
+pub(crate) mod vcpu;
+mod vcpu_apic;
+pub(crate) mod vm;
 pub(crate) mod vmx;
 
 use super::dispatch::{Flow, Stop};
+
+pub(crate) use cpuid::cpuid;
+pub(crate) use vcpu::{Interrupter, Vcpu};
+pub(crate) use vm::Vm;
 
 /// What a step answers.
 pub(crate) type Done = Result<Flow, Stop>;

@@ -118,7 +118,10 @@ pub(crate) struct Access {
 }
 
 fn native_bit(msr: u32) -> Option<u16> {
-    NATIVE.iter().position(|&known| known == msr).map(|n| 1 << n)
+    NATIVE
+        .iter()
+        .position(|&known| known == msr)
+        .map(|n| 1 << n)
 }
 
 /// Whether the framework manages an MSR: last-branch records, mitigations, counters.
@@ -198,7 +201,9 @@ impl Access {
             return false;
         }
         let needed = if write { WRITE } else { READ };
-        !self.managed(msr).is_some_and(|known| known.access & needed != 0)
+        !self
+            .managed(msr)
+            .is_some_and(|known| known.access & needed != 0)
     }
 }
 
@@ -261,7 +266,11 @@ impl Cpu {
             number::CSTAR => m.cstar = value,
             number::FMASK if value >> 32 == 0 => m.fmask = value,
             number::FS_BASE | number::GS_BASE => {
-                let seg = if msr == number::FS_BASE { Seg::Fs } else { Seg::Gs };
+                let seg = if msr == number::FS_BASE {
+                    Seg::Fs
+                } else {
+                    Seg::Gs
+                };
                 self.seg[seg as usize].base = value;
                 self.update_mode();
             }
@@ -319,7 +328,10 @@ mod tests {
     #[test]
     fn managed_msrs_exit_until_access_is_granted() {
         let mut access = Access::default();
-        assert_eq!(access.set_access(number::SPEC_CTRL, READ), Err(Code::BAD_ARGUMENT));
+        assert_eq!(
+            access.set_access(number::SPEC_CTRL, READ),
+            Err(Code::BAD_ARGUMENT)
+        );
         access.set_managed(number::SPEC_CTRL, true).unwrap();
         assert!(access.exits(number::SPEC_CTRL, false) && access.is_bound(number::SPEC_CTRL));
         access.set_access(number::SPEC_CTRL, READ).unwrap();
@@ -327,7 +339,13 @@ mod tests {
         access.set_managed(number::SPEC_CTRL, false).unwrap();
         assert!(access.exits(number::SPEC_CTRL, false) && !access.is_bound(number::SPEC_CTRL));
         access.set_managed(number::ARCH_CAPABILITIES, true).unwrap();
-        assert_eq!(access.set_access(number::ARCH_CAPABILITIES, WRITE), Err(Code::BAD_ARGUMENT));
-        assert_eq!(access.set_managed(number::EFER, true), Err(Code::BAD_ARGUMENT));
+        assert_eq!(
+            access.set_access(number::ARCH_CAPABILITIES, WRITE),
+            Err(Code::BAD_ARGUMENT)
+        );
+        assert_eq!(
+            access.set_managed(number::EFER, true),
+            Err(Code::BAD_ARGUMENT)
+        );
     }
 }

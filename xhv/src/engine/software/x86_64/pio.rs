@@ -167,6 +167,9 @@ mod tests {
         };
         notifiers.add(strict).unwrap();
         assert!(!notifiers.notify(0x510, 4, 1));
-        assert_eq!(core::iter::from_fn(|| notifiers.receive(1)).count(), QUEUE_LIMIT);
+        assert_eq!(
+            core::iter::from_fn(|| notifiers.receive(1)).count(),
+            QUEUE_LIMIT
+        );
     }
 }

@@ -33,7 +33,9 @@ pub(crate) fn read(cpu: &Cpu, id: u32) -> Result<u64, Code> {
         0 => cpu.rip,
         1 => cpu.flags(),
         2..=17 => cpu.gpr[usize::from(GENERAL[id as usize - 2])],
-        18..=23 => cpu.seg[usize::from(SEGMENTS[id as usize - 18])].selector.into(),
+        18..=23 => cpu.seg[usize::from(SEGMENTS[id as usize - 18])]
+            .selector
+            .into(),
         24 => cpu.idtr.base,
         25 => cpu.idtr.limit.into(),
         26 => cpu.gdtr.base,

@@ -320,7 +320,9 @@ fn lar(cpu: &mut Cpu, op: &Operation) -> Done {
     let shown = visible(cpu, selector)?.filter(|descriptor| {
         descriptor.is_segment()
             || match descriptor.kind() {
-                system::TSS16 | system::TSS16_BUSY | system::CALL_GATE16 | system::TASK_GATE => !long,
+                system::TSS16 | system::TSS16_BUSY | system::CALL_GATE16 | system::TASK_GATE => {
+                    !long
+                }
                 system::LDT | system::TSS | system::TSS_BUSY | system::CALL_GATE => true,
                 _ => false,
             }
@@ -388,4 +390,3 @@ impl Cpu {
         };
     }
 }
-

@@ -119,7 +119,11 @@ fn sysexit(cpu: &mut Cpu, op: &Operation) -> Done {
     }
     let (code, stack, mask) = match long {
         true => (flat(selector.wrapping_add(32) | 3, CODE64, 3), 40, !0),
-        false => (flat(selector.wrapping_add(16) | 3, CODE32, 3), 24, 0xffff_ffff),
+        false => (
+            flat(selector.wrapping_add(16) | 3, CODE32, 3),
+            24,
+            0xffff_ffff,
+        ),
     };
     cpu.rip = rip & mask;
     cpu.gpr[RSP] = rsp & mask;

@@ -56,10 +56,14 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         Mnemonic::Xsetbv => drop(a.complex_end(i, xsetbv)),
         Mnemonic::Pause => drop(a.complex_end(i, pause)),
         Mnemonic::Monitor => {
-            a.complex_end(i, |cpu, op| wait_hint(cpu, op, primary::MONITOR, reason::MONITOR));
+            a.complex_end(i, |cpu, op| {
+                wait_hint(cpu, op, primary::MONITOR, reason::MONITOR)
+            });
         }
         Mnemonic::Mwait => {
-            a.complex_end(i, |cpu, op| wait_hint(cpu, op, primary::MWAIT, reason::MWAIT));
+            a.complex_end(i, |cpu, op| {
+                wait_hint(cpu, op, primary::MWAIT, reason::MWAIT)
+            });
         }
         Mnemonic::Rdfsbase => base(i, a, Seg::Fs, false),
         Mnemonic::Rdgsbase => base(i, a, Seg::Gs, false),
@@ -304,7 +308,11 @@ fn base(i: &Instruction, a: &mut Assembler, seg: Seg, write: bool) {
             return Ok(Flow::Next);
         }
         let value = cpu.gpr[usize::from(op.r[0] & 15)];
-        let value = if bytes == 4 { value & 0xffff_ffff } else { value };
+        let value = if bytes == 4 {
+            value & 0xffff_ffff
+        } else {
+            value
+        };
         if !cpu.is_canonical(value) {
             return Err(cpu.gp(0));
         }

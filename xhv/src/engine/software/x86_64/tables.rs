@@ -52,7 +52,11 @@ fn table(i: &Instruction, a: &mut Assembler, which: u8) {
             let extra = u32::from(op.r[1]) << 28 | size;
             return Err(cpu.exit(exit_with_operand(cpu, op, REASON_GDTR_IDTR, extra)));
         }
-        if loads { load_table(cpu, op) } else { store_table(cpu, op) }
+        if loads {
+            load_table(cpu, op)
+        } else {
+            store_table(cpu, op)
+        }
     });
     op.r[0] = MEMORY;
     op.r[1] = which;

@@ -150,7 +150,9 @@ impl Cpu {
         let open = descriptor.dpl() >= privilege;
         let source = if call { Source::Call } else { Source::Jmp };
         match kind {
-            system::CALL_GATE if open => self.through_gate(selector, descriptor, call.then_some(next)),
+            system::CALL_GATE if open => {
+                self.through_gate(selector, descriptor, call.then_some(next))
+            }
             system::CALL_GATE16 if open && !long => {
                 self.through_gate(selector, descriptor, call.then_some(next))
             }
@@ -458,7 +460,11 @@ fn far(i: &Instruction, a: &mut Assembler, call: bool) {
 }
 
 fn retf(i: &Instruction, a: &mut Assembler) {
-    let release = if i.op_count() == 1 { i.immediate16() } else { 0 };
+    let release = if i.op_count() == 1 {
+        i.immediate16()
+    } else {
+        0
+    };
     let popped = i.stack_pointer_increment() - i32::from(release);
     let op = a.complex_end(i, |cpu, op| {
         cpu.far_return(size_of(op.r[0].into()), op.imm)?;

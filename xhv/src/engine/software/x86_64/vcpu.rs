@@ -118,7 +118,7 @@ impl Vcpu {
             id,
             space: 0,
             cpu,
-            blocks: Blocks::new(),
+            blocks: Blocks::default(),
             vmcs: Vmcs {
                 dirty: true,
                 ..Vmcs::default()
@@ -351,7 +351,7 @@ impl Vcpu {
             apic.set_slot(view.slot().clone());
         }
         self.cpu.view = view;
-        self.blocks = Blocks::new();
+        self.blocks = Blocks::default();
         self.cpu.forget_derived();
         Ok(())
     }

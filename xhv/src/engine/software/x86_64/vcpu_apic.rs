@@ -2,6 +2,7 @@
 
 use super::apic::{Information, Local};
 use super::cpu::{Cpu, Exit};
+use super::mmu::Access;
 use super::vcpu::Vcpu;
 use crate::error::Code;
 use crate::x86_64::ffi::hv_apic_state_ext_t;
@@ -15,8 +16,8 @@ const LINEAR_FETCH: u64 = 2;
 const DURING_DELIVERY: u64 = 3;
 
 /// The exit of an access to the APIC-access page (SDM vol. 3, 31.4, table 29-6).
-pub(super) fn apic_access(cpu: &Cpu, gpa: u64, linear: u64, write: bool, fetch: bool) -> Exit {
-    let kind = match (write, fetch) {
+pub(super) fn apic_access(cpu: &Cpu, gpa: u64, linear: u64, access: Access) -> Exit {
+    let kind = match (access.write, access.fetch) {
         _ if cpu.vmx.flight.delivering.is_some() => DURING_DELIVERY,
         (true, _) => LINEAR_WRITE,
         (_, true) => LINEAR_FETCH,

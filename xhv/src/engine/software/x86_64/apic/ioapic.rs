@@ -120,7 +120,11 @@ impl Ioapic {
             1 => VERSION,
             n @ 0x10..=0x4f => {
                 let entry = self.table[(n as usize - 0x10) / 2];
-                if n & 1 == 0 { entry as u32 } else { (entry >> 32) as u32 }
+                if n & 1 == 0 {
+                    entry as u32
+                } else {
+                    (entry >> 32) as u32
+                }
             }
             _ => 0,
         }
@@ -180,7 +184,10 @@ mod tests {
         ioapic.set_line(4, false);
         program(&mut ioapic, 4, 0x0200_0000_0000_0834);
         let message = ioapic.set_line(4, true).unwrap();
-        assert_eq!((message.to, message.vector, message.logical, message.level), (2, 0x34, true, false));
+        assert_eq!(
+            (message.to, message.vector, message.logical, message.level),
+            (2, 0x34, true, false)
+        );
         assert_eq!(ioapic.set_line(4, true), None, "no edge");
         assert_eq!(ioapic.set_line(4, false), None);
         assert!(ioapic.set_line(4, true).is_some());

@@ -73,11 +73,15 @@ impl Chip {
                 if command.level() && !command.asserts() {
                     return Information::Vmx;
                 }
-                let hit = targets.iter().filter(|local| local.vcpu() != from.vcpu() && local.init());
+                let hit = targets
+                    .iter()
+                    .filter(|local| local.vcpu() != from.vcpu() && local.init());
                 Information::Init(hit.map(|local| local.vcpu()).collect())
             }
             mode::START_UP => {
-                let hit = targets.iter().filter(|local| local.vcpu() != from.vcpu() && local.start_up());
+                let hit = targets
+                    .iter()
+                    .filter(|local| local.vcpu() != from.vcpu() && local.start_up());
                 let started: Vec<_> = hit.map(|local| local.vcpu()).collect();
                 match started.is_empty() {
                     true => Information::Vmx,
@@ -135,14 +139,26 @@ mod tests {
     fn fixed_interrupts_reach_whom_they_are_for() {
         let (_chip, first, second) = two();
         assert_eq!(icr(&first, 1, 0x4_0000 | 0x40), Information::Vmx, "self");
-        assert_eq!((first.acknowledge(), second.acknowledge()), (Some(0x40), None));
+        assert_eq!(
+            (first.acknowledge(), second.acknowledge()),
+            (Some(0x40), None)
+        );
         first.write(offset::EOI, 0, 0);
         icr(&first, 1, 0x41);
-        assert_eq!((first.acknowledge(), second.acknowledge()), (None, Some(0x41)));
+        assert_eq!(
+            (first.acknowledge(), second.acknowledge()),
+            (None, Some(0x41))
+        );
         icr(&first, 0, 0xc_0000 | 0x52);
-        assert_eq!((first.acknowledge(), second.acknowledge()), (None, Some(0x52)));
+        assert_eq!(
+            (first.acknowledge(), second.acknowledge()),
+            (None, Some(0x52))
+        );
         icr(&second, 0, 0x8_0000 | 0x63);
-        assert_eq!((first.acknowledge(), second.acknowledge()), (Some(0x63), Some(0x63)));
+        assert_eq!(
+            (first.acknowledge(), second.acknowledge()),
+            (Some(0x63), Some(0x63))
+        );
         icr(&first, 1, 0x400);
         assert!(second.take_nmi() && !first.take_nmi());
         icr(&first, 1, 5);
@@ -153,8 +169,15 @@ mod tests {
     #[test]
     fn init_and_start_up_are_the_senders_exits() {
         let (_chip, first, _second) = two();
-        assert_eq!(icr(&first, 1, 0x600 | 0x9f), Information::StartUp(vec![1], 0x9_f000));
-        assert_eq!(icr(&first, 1, 0x600 | 0x9f), Information::Vmx, "no INIT before");
+        assert_eq!(
+            icr(&first, 1, 0x600 | 0x9f),
+            Information::StartUp(vec![1], 0x9_f000)
+        );
+        assert_eq!(
+            icr(&first, 1, 0x600 | 0x9f),
+            Information::Vmx,
+            "no INIT before"
+        );
         assert_eq!(icr(&first, 0, 0xc_4500), Information::Init(vec![1]));
         assert_eq!(icr(&first, 0, 0x8500), Information::Vmx, "de-assert");
         assert_eq!(icr(&first, 1, 0x608), Information::StartUp(vec![1], 0x8000));
@@ -164,13 +187,20 @@ mod tests {
     fn messages_of_devices() {
         let (chip, first, second) = two();
         chip.msi(0xfee0_1000, 0x71).unwrap();
-        assert_eq!((first.acknowledge(), second.acknowledge()), (None, Some(0x71)));
+        assert_eq!(
+            (first.acknowledge(), second.acknowledge()),
+            (None, Some(0x71))
+        );
         first.write(offset::LDR, 1 << 24, 0);
         second.write(offset::LDR, 2 << 24, 0);
         second.write(offset::EOI, 0, 0);
         second.write(offset::TPR, 0x50, 0);
         chip.msi(0xfee0_300c, 0x72).unwrap();
-        assert_eq!(first.acknowledge(), Some(0x72), "the lower priority takes it");
+        assert_eq!(
+            first.acknowledge(),
+            Some(0x72),
+            "the lower priority takes it"
+        );
         assert!(chip.msi(0xfed0_0000, 0x72).is_err());
         chip.set_intr(1, 0x93, 2).unwrap();
         assert_eq!(second.acknowledge(), Some(0x93));
@@ -201,7 +231,10 @@ mod tests {
             chip.pic_write(port, value).unwrap();
         }
         chip.set_pic_line(0, true).unwrap();
-        assert_eq!((second.acknowledge(), first.acknowledge()), (None, Some(0x20)));
+        assert_eq!(
+            (second.acknowledge(), first.acknowledge()),
+            (None, Some(0x20))
+        );
         assert!(chip.set_pic_line(16, true).is_err() && chip.pic_read(0x60).is_err());
     }
 }

@@ -269,7 +269,12 @@ impl Local {
     pub(super) fn is_sendable(kind: u32) -> bool {
         matches!(
             kind,
-            mode::FIXED | mode::LOWEST_PRIORITY | mode::SMI | mode::NMI | mode::INIT | mode::START_UP
+            mode::FIXED
+                | mode::LOWEST_PRIORITY
+                | mode::SMI
+                | mode::NMI
+                | mode::INIT
+                | mode::START_UP
         )
     }
 }

@@ -71,7 +71,10 @@ impl Chip {
     }
 
     fn locals(&self) -> Vec<Arc<Local>> {
-        lock(&self.locals).iter().filter_map(Weak::upgrade).collect()
+        lock(&self.locals)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// The local APIC of a vCPU.
@@ -131,7 +134,11 @@ impl Chip {
             let lowest = targets.iter().min_by_key(|local| local.priority()).copied();
             targets = lowest.into_iter().collect();
         }
-        let trigger = if message.level { Trigger::Level } else { Trigger::Edge };
+        let trigger = if message.level {
+            Trigger::Level
+        } else {
+            Trigger::Edge
+        };
         for local in targets {
             match message.mode {
                 mode::FIXED | mode::LOWEST_PRIORITY => local.interrupt(message.vector, trigger),
@@ -205,7 +212,8 @@ impl Chip {
     /// `hv_vm_atpic_port_read`.
     pub(crate) fn pic_read(&self, port: i32) -> Result<u8, Code> {
         let port = u16::try_from(port).map_err(|_| Code::BAD_ARGUMENT)?;
-        self.with_pic(|pic| pic.read(port)).ok_or(Code::BAD_ARGUMENT)
+        self.with_pic(|pic| pic.read(port))
+            .ok_or(Code::BAD_ARGUMENT)
     }
 
     /// `hv_vm_atpic_port_write`.

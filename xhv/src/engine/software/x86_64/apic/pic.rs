@@ -73,7 +73,9 @@ impl Pic {
         for line in self.by_priority() {
             let bit = 1 << line;
             let served = self.service & bit != 0;
-            if self.request & !self.mask & bit != 0 && (!served || self.fully_nested && line == CASCADE) {
+            if self.request & !self.mask & bit != 0
+                && (!served || self.fully_nested && line == CASCADE)
+            {
                 return Some(line);
             }
             // What is in service holds everything below it, unless it is masked in special mask mode.
@@ -102,7 +104,9 @@ impl Pic {
     }
 
     fn end_of_interrupt(&mut self, line: Option<u8>, rotate: bool) {
-        let highest = self.by_priority().find(|&line| self.service >> line & 1 != 0);
+        let highest = self
+            .by_priority()
+            .find(|&line| self.service >> line & 1 != 0);
         let Some(line) = line.or(highest) else {
             return;
         };
@@ -174,7 +178,11 @@ impl Pic {
                 None => 0,
             };
         }
-        if self.read_isr { self.service } else { self.request }
+        if self.read_isr {
+            self.service
+        } else {
+            self.request
+        }
     }
 }
 

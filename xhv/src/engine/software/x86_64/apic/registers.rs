@@ -97,7 +97,10 @@ pub(crate) enum Effect {
     /// The end of a level-triggered interrupt: I/O APICs want to know.
     Eoi(u8),
     /// An interprocessor interrupt: ICR.
-    Send { low: u32, high: u32 },
+    Send {
+        low: u32,
+        high: u32,
+    },
 }
 
 /// The registers.
@@ -164,7 +167,11 @@ impl Registers {
     /// Processor priority (SDM vol. 3, 12.8.3.1).
     pub(crate) fn ppr(&self) -> u8 {
         let served = self.isr.highest().unwrap_or(0) & 0xf0;
-        if self.tpr & 0xf0 >= served { self.tpr } else { served }
+        if self.tpr & 0xf0 >= served {
+            self.tpr
+        } else {
+            served
+        }
     }
 
     /// The interrupt that the CPU would take now.
@@ -370,7 +377,11 @@ mod tests {
         apic.accept(0x31, Trigger::Edge);
         apic.accept(0x42, Trigger::Edge);
         assert_eq!(apic.acknowledge(), Some(0x42));
-        assert_eq!((apic.ppr(), apic.acknowledge()), (0x40, None), "0x31 is below 0x42");
+        assert_eq!(
+            (apic.ppr(), apic.acknowledge()),
+            (0x40, None),
+            "0x31 is below 0x42"
+        );
         apic.accept(0x4f, Trigger::Edge);
         assert_eq!(apic.acknowledge(), None, "the same class waits");
         apic.accept(0x50, Trigger::Edge);
@@ -416,7 +427,10 @@ mod tests {
         apic.write(0x40, 0, 0);
         assert_eq!(apic.read(offset::ESR, 0), 0, "written first, then read");
         apic.write(offset::ESR, 0, 0);
-        assert_eq!(apic.read(offset::ESR, 0), ERROR_RECEIVE_VECTOR | ERROR_REGISTER);
+        assert_eq!(
+            apic.read(offset::ESR, 0),
+            ERROR_RECEIVE_VECTOR | ERROR_REGISTER
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Snapshots of the interrupt controllers in the framework's structs (`hv_apic_state_ext_t` and its like).
 
+use super::Chip;
 use super::local::{Boot, Local};
 use super::pic::Pic;
-use super::registers::{Trigger, Vectors};
-use super::Chip;
+use super::registers::Vectors;
 use crate::error::Code;
 use crate::memory::lock;
 use crate::x86_64::ffi::{
@@ -30,9 +30,14 @@ impl Local {
         now: u64,
     ) -> Result<(), Code> {
         check_version(state.version)?;
+        state.state = self.snapshot(gpa, now);
+        Ok(())
+    }
+
+    fn snapshot(&self, gpa: u64, now: u64) -> hv_apic_state {
         let held = self.state();
         let r = &held.registers;
-        state.state = hv_apic_state {
+        hv_apic_state {
             apic_gpa: gpa,
             apic_controls: held.controls,
             tsc_deadline: r.timer.deadline(),
@@ -55,8 +60,7 @@ impl Local {
             esr_pending: r.esr_pending,
             boot_state: held.boot as u32,
             aeoi: r.auto_eoi.0,
-        };
-        Ok(())
+        }
     }
 
     /// `hv_vcpu_apic_put_state`. `offset` is what the TSC is ahead of the clock.
@@ -91,7 +95,8 @@ impl Local {
         r.esr_pending = s.esr_pending;
         r.lvt = s.lvt;
         r.icr = s.icr;
-        r.timer.set_mode(s.lvt[super::registers::lvt::TIMER] >> 17 & 3, now);
+        r.timer
+            .set_mode(s.lvt[super::registers::lvt::TIMER] >> 17 & 3, now);
         let at = s.tsc_deadline.wrapping_sub(offset);
         let counts = [s.icr_timer, s.dcr_timer, s.ccr_timer];
         r.timer.restore(counts, s.tsc_deadline, at, now);
@@ -147,14 +152,18 @@ impl Chip {
     /// `hv_vm_ioapic_get_state`.
     pub(crate) fn ioapic_get_state(&self, state: &mut hv_ioapic_state_ext_t) -> Result<(), Code> {
         check_version(state.version)?;
+        state.state = self.ioapic_snapshot();
+        Ok(())
+    }
+
+    fn ioapic_snapshot(&self) -> hv_ioapic_state {
         let ioapic = lock(&self.ioapic);
-        state.state = hv_ioapic_state {
+        hv_ioapic_state {
             rtbl: ioapic.table,
             irr: ioapic.lines,
             ioa_id: ioapic.id,
             ioregsel: ioapic.select,
-        };
-        Ok(())
+        }
     }
 
     /// `hv_vm_ioapic_put_state`.
@@ -205,7 +214,7 @@ impl Chip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::registers::offset;
+    use super::super::registers::{Trigger, offset};
     use super::*;
     use crate::engine::software::memory::AddressSpace;
 
@@ -214,42 +223,67 @@ mod tests {
         let chip = Chip::new();
         let space = AddressSpace::default();
         let first = Local::new(&chip, 0, space.join());
-        for (at, value) in [(offset::SVR, 0x1ff), (offset::LVT_TIMER, 0x2_0044), (offset::TPR, 0x20), (offset::TIMER_INITIAL, 5000)] {
+        let writes = [
+            (offset::SVR, 0x1ff),
+            (offset::LVT_TIMER, 0x2_0044),
+            (offset::TPR, 0x20),
+            (offset::TIMER_INITIAL, 5000),
+        ];
+        for (at, value) in writes {
             first.write(at, value, 0);
         }
         first.interrupt(0x61, Trigger::Level);
-        let mut state = hv_apic_state_ext_t { version: VERSION, ..Default::default() };
+        let mut state = hv_apic_state_ext_t {
+            version: VERSION,
+            state: first.snapshot(0xfee0_0000, 100),
+        };
         first.get_state(&mut state, 0xfee0_0000, 100).unwrap();
-        assert_eq!((state.state.apic_gpa, state.state.tpr, state.state.icr_timer), (0xfee0_0000, 0x20, 5000));
+        let saved = &state.state;
+        assert_eq!(
+            (saved.apic_gpa, saved.tpr, saved.icr_timer),
+            (0xfee0_0000, 0x20, 5000)
+        );
         let second = Local::new(&chip, 1, space.join());
         second.put_state(&state, 0, 7000).unwrap();
-        let mut again = hv_apic_state_ext_t { version: VERSION, ..Default::default() };
-        second.get_state(&mut again, 0xfee0_0000, 7000).unwrap();
-        assert_eq!(format!("{:?}", again.state), format!("{:?}", state.state));
+        let again = second.snapshot(0xfee0_0000, 7000);
+        assert_eq!(format!("{again:?}"), format!("{:?}", state.state));
         assert_eq!(second.acknowledge(), Some(0x61));
         state.version = 1;
         assert_eq!(second.put_state(&state, 0, 0), Err(Code::BAD_ARGUMENT));
+        assert_eq!(second.get_state(&mut state, 0, 0), Err(Code::BAD_ARGUMENT));
     }
 
     #[test]
-    fn the_others_come_back() {
+    fn the_ioapic_comes_back() {
         let (chip, copy) = (Chip::new(), Chip::new());
         chip.ioapic_write(0, 0x30);
         chip.ioapic_write(0x10, 0x8077);
         chip.set_line(9, &[true]).unwrap();
-        let mut state = hv_ioapic_state_ext_t { version: VERSION, ..Default::default() };
+        let mut state = hv_ioapic_state_ext_t {
+            version: VERSION,
+            state: copy.ioapic_snapshot(),
+        };
         chip.ioapic_get_state(&mut state).unwrap();
         copy.ioapic_put_state(&state).unwrap();
         assert_eq!(copy.ioapic_read(0), 0x30);
         assert_eq!(copy.ioapic_read(0x10), chip.ioapic_read(0x10));
+    }
+
+    #[test]
+    fn the_8259s_come_back() {
+        let (chip, copy) = (Chip::new(), Chip::new());
         for value in [0x11, 0x40, 4, 1] {
             let port = if value == 0x11 { 0xa0 } else { 0xa1 };
             chip.pic_write(port, value).unwrap();
         }
-        let mut state = hv_atpic_state_ext_t { version: VERSION, ..Default::default() };
+        let mut state = hv_atpic_state_ext_t {
+            version: VERSION,
+            state: save(&Pic::default(), false),
+        };
         chip.pic_get_state(&mut state, false).unwrap();
         copy.pic_put_state(&state, false).unwrap();
         let pair = lock(&copy.pic);
-        assert_eq!((pair.secondary.base, pair.secondary.ready, pair.primary.ready), (0x40, true, false));
+        assert_eq!((pair.secondary.base, pair.secondary.ready), (0x40, true));
+        assert!(!pair.primary.ready);
     }
 }

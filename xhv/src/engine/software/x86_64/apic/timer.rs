@@ -82,7 +82,9 @@ impl Timer {
         };
         let left = u128::from(end.saturating_sub(now)) * u128::from(self.bus_hz);
         let counts = left.div_ceil(NANOSECONDS * u128::from(self.divisor()));
-        u32::try_from(counts).unwrap_or(u32::MAX).min(self.from.max(self.initial))
+        u32::try_from(counts)
+            .unwrap_or(u32::MAX)
+            .min(self.from.max(self.initial))
     }
 
     fn run(&mut self, counts: u32, now: u64) {
@@ -183,7 +185,10 @@ mod tests {
         let mut timer = Timer::new(1_000_000_000);
         timer.set_divide(0b1011, 0); // by 1
         timer.start(1000, 0);
-        assert_eq!((timer.current(0), timer.current(400), timer.next()), (1000, 600, Some(1000)));
+        assert_eq!(
+            (timer.current(0), timer.current(400), timer.next()),
+            (1000, 600, Some(1000))
+        );
         assert!(!timer.advance(999));
         assert!(timer.advance(1000));
         assert_eq!((timer.current(1000), timer.next()), (0, None));
@@ -192,7 +197,16 @@ mod tests {
 
     #[test]
     fn dividers() {
-        for (value, divisor) in [(0, 2), (1, 4), (2, 8), (3, 16), (8, 32), (9, 64), (10, 128), (11, 1)] {
+        for (value, divisor) in [
+            (0, 2),
+            (1, 4),
+            (2, 8),
+            (3, 16),
+            (8, 32),
+            (9, 64),
+            (10, 128),
+            (11, 1),
+        ] {
             let mut timer = Timer::new(1_000_000_000);
             timer.set_divide(value, 0);
             timer.start(10, 0);

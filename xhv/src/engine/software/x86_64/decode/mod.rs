@@ -30,9 +30,18 @@ const FAMILIES: &[Family] = &[
     exec::bmi::decode,
     exec::atomic::decode,
     exec::bcd::decode,
+    super::system::decode,
+    super::io::decode,
+    super::segment::decode,
+    super::transfer::decode,
+    super::iret::decode,
+    super::syscall::decode,
+    super::control::decode,
+    super::tables::decode,
     exec::misc::decode,
     super::sse::decode,
     super::fpu::decode,
+    super::vmx::instructions::decode,
 ];
 
 /// An instruction's step. What [`Step`] is to the dispatcher, with the bookkeeping of RIP done by [`At`].

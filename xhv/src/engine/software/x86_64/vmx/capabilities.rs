@@ -82,7 +82,10 @@ const fn word(required: u32, allowed: u32) -> u64 {
 
 const PIN: u64 = word(PIN_DEFAULT | PIN_OWNED, PIN_ALLOWED);
 // Exits on CR3 accesses are a client's choice, as every client's own choice of controls shows.
-const PRIMARY: u64 = word((PRIMARY_DEFAULT & !PRIMARY_RELAXED) | PRIMARY_OWNED, PRIMARY_ALLOWED);
+const PRIMARY: u64 = word(
+    (PRIMARY_DEFAULT & !PRIMARY_RELAXED) | PRIMARY_OWNED,
+    PRIMARY_ALLOWED,
+);
 const SECONDARY: u64 = word(SECONDARY_OWNED, SECONDARY_ALLOWED);
 const EXIT: u64 = word(EXIT_DEFAULT | exit::HOST_IA32E, EXIT_ALLOWED);
 const ENTRY: u64 = word(ENTRY_DEFAULT, ENTRY_ALLOWED);
@@ -97,7 +100,17 @@ const CR4_FIXED0: u64 = 0x2000;
 /// VME to OSXMMEXCPT, UMIP, LA57, VMXE, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE.
 const CR4_FIXED1: u64 = 0x0077_3fff & !0x8000;
 /// Execute-only, four and five levels, UC and WB, 2 MiB and 1 GiB, INVEPT and INVVPID.
-const EPT_VPID: u64 = 1 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 20 | 3 << 25 | 1 << 32 | 0xf << 40;
+const EPT_VPID: u64 = 1
+    | 1 << 6
+    | 1 << 7
+    | 1 << 8
+    | 1 << 14
+    | 1 << 16
+    | 1 << 17
+    | 1 << 20
+    | 3 << 25
+    | 1 << 32
+    | 0xf << 40;
 
 /// What the entry rules need to know.
 pub(crate) const LIMITS: Limits = Limits {

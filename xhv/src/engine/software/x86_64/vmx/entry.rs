@@ -68,7 +68,11 @@ impl Vmcs {
             cpu.vmx.efer
         } else {
             // SDM vol. 3, 28.3.2.1; NXE and SCE would be the host's.
-            let active = if ia32e { Cr::EFER_LMA | Cr::EFER_LME } else { 0 };
+            let active = if ia32e {
+                Cr::EFER_LMA | Cr::EFER_LME
+            } else {
+                0
+            };
             cpu.vmx.efer & !(Cr::EFER_LMA | Cr::EFER_LME) | active
         };
         if efer != cpu.efer || self.dirty {

@@ -2,7 +2,6 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
-use super::super::Done;
 use super::super::access::Operation;
 use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, gpr_number};

@@ -169,7 +169,10 @@ impl Vmcs {
             f::CR0_MASK => (bit::CR0_CD_NW, !0),
             f::CR0 => {
                 let free = bit::CR0_PE | bit::CR0_PG;
-                (LIMITS.cr0_fixed0 & !free, LIMITS.cr0_fixed1 & !bit::CR0_CD_NW)
+                (
+                    LIMITS.cr0_fixed0 & !free,
+                    LIMITS.cr0_fixed1 & !bit::CR0_CD_NW,
+                )
             }
             f::CR4 => (LIMITS.cr4_fixed0, LIMITS.cr4_fixed1),
             f::ACTIVITY => (0, 1),
@@ -305,9 +308,13 @@ fn control(cpu: &Cpu, field: u32) -> Result<u64, Code> {
         _ => {
             let known = crate::x86_64::vmcs::ALL.iter();
             let named = known
-                .filter(|row| row.key == u128::from(field))
+                .filter(|row| row.key == field)
                 .any(|row| !row.apple.is_empty());
-            return if named { Ok(0) } else { Err(Code::BAD_ARGUMENT) };
+            return if named {
+                Ok(0)
+            } else {
+                Err(Code::BAD_ARGUMENT)
+            };
         }
     })
 }
