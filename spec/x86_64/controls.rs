@@ -16,7 +16,7 @@ xhv_macros::spec! {
     }
 
     /// Synchronous events: instructions.
-    controls PrimaryProcessorBasedControls: u32 of vmcs::PRIMARY_PROCESSOR_BASED_CONTROLS  capability capabilities::PROCBASED  default1 0x401e172 true_default1 0x4006172
+    controls PrimaryProcessorBasedControls: u32 of vmcs::PRIMARY_PROCESSOR_BASED_CONTROLS  capability capabilities::PROCBASED  default1 0x0401_e172 true_default1 0x0400_6172
         cite "Intel SDM vol. 3, Primary Processor-Based VM-Execution Controls; hv_arch_vmx.h"
     {
         // name                        Apple's name                meaning when set
@@ -98,7 +98,7 @@ xhv_macros::spec! {
     }
 
     /// What a VM exit saves and loads.
-    controls VmExitControls: u32 of vmcs::VM_EXIT_CONTROLS  capability capabilities::EXIT  default1 0x36dff true_default1 0x36dfb
+    controls VmExitControls: u32 of vmcs::VM_EXIT_CONTROLS  capability capabilities::EXIT  default1 0x0003_6dff true_default1 0x0003_6dfb
         cite "Intel SDM vol. 3, VM-Exit Controls; hv_arch_vmx.h"
     {
         // name                            Apple's name                        since            meaning when set
