@@ -87,22 +87,20 @@ impl Vm {
             .cast_const()
             .cast();
         let (size, flags) = (size as usize, permissions.bits());
-        // SAFETY: the seam's caller checked that the range lies in `memory` and keeps a clone of it until it is unmapped.
-        answer(unsafe {
-            match space {
-                0 => ffi::hv_vm_map(host, gpa, size, flags),
-                _ => ffi::hv_vm_map_space(space, host, gpa, size, flags),
-            }
+        answer(match space {
+            // SAFETY: the seam's caller checked that the range lies in `memory` and keeps a clone of it until it is unmapped.
+            0 => unsafe { ffi::hv_vm_map(host, gpa, size, flags) },
+            // SAFETY: as above.
+            _ => unsafe { ffi::hv_vm_map_space(space, host, gpa, size, flags) },
         })
     }
 
     pub(crate) fn unmap(&self, space: u32, gpa: u64, size: u64) -> Answer<()> {
-        // SAFETY: the calls take plain numbers.
-        answer(unsafe {
-            match space {
-                0 => ffi::hv_vm_unmap(gpa, size as usize),
-                _ => ffi::hv_vm_unmap_space(space, gpa, size as usize),
-            }
+        answer(match space {
+            // SAFETY: the call takes plain numbers.
+            0 => unsafe { ffi::hv_vm_unmap(gpa, size as usize) },
+            // SAFETY: the call takes plain numbers.
+            _ => unsafe { ffi::hv_vm_unmap_space(space, gpa, size as usize) },
         })
     }
 
@@ -114,12 +112,11 @@ impl Vm {
         permissions: Permissions,
     ) -> Answer<()> {
         let (size, flags) = (size as usize, permissions.bits());
-        // SAFETY: the calls take plain numbers.
-        answer(unsafe {
-            match space {
-                0 => ffi::hv_vm_protect(gpa, size, flags),
-                _ => ffi::hv_vm_protect_space(space, gpa, size, flags),
-            }
+        answer(match space {
+            // SAFETY: the call takes plain numbers.
+            0 => unsafe { ffi::hv_vm_protect(gpa, size, flags) },
+            // SAFETY: the call takes plain numbers.
+            _ => unsafe { ffi::hv_vm_protect_space(space, gpa, size, flags) },
         })
     }
 
