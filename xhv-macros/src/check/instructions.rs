@@ -90,7 +90,7 @@ fn check_overlap(row: &Pattern, other: &Pattern, errors: &mut Errors) {
 }
 
 fn overrides(row: &Pattern, other: &Pattern) -> bool {
-    row.facts.overrides.iter().any(|name| *name == other.name)
+    row.facts.overrides.contains(&other.name)
 }
 
 fn overlap(row: &Pattern, other: &Pattern) -> bool {
