@@ -65,7 +65,7 @@ pub(super) fn emit(state: &State) -> TokenStream {
                 TABLES
             }
             fn groups(&self) -> ::std::vec::Vec<&::xhv::typed::state::Group> {
-                ::std::vec::Vec::from([#(&self.#groups),*])
+                ::core::convert::Into::into([#(&self.#groups),*])
             }
             fn from_groups(groups: ::std::vec::Vec<::xhv::typed::state::Group>) -> Self {
                 let mut groups = ::core::iter::IntoIterator::into_iter(groups);

@@ -1,21 +1,31 @@
 //! Writes tables: one `ALL` list of the module, and a typed constant for each row that points into it.
 
+use std::collections::HashMap;
+
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::{Raw, apple_names, docs, hex, members, option, version};
-use crate::model::{Facts, File, Item, Key, Kind, Row, Table};
+use crate::model::{Facts, File, Item, Key, Kind, Path, Row, Table};
 
 /// `ALL` and the constants of all tables of the file.
 pub(super) fn emit(file: &File) -> TokenStream {
     let mut infos = Vec::new();
     let mut constants = TokenStream::new();
+    let local = local_keys(file);
     for item in &file.items {
         let Item::Table(table) = item else { continue };
         for row in &table.rows {
             for (index, key) in row.keys().into_iter().enumerate() {
-                constants.extend(emit_constant(table, row, index as u128, key, infos.len()));
-                infos.push(emit_info(table, row, index as u128, key));
+                constants.extend(emit_constant(
+                    table,
+                    row,
+                    index as u128,
+                    key,
+                    infos.len(),
+                    &local,
+                ));
+                infos.push(emit_info(table, row, index as u128, key, &local));
             }
             constants.extend(emit_width_check(row));
         }
@@ -28,6 +38,35 @@ pub(super) fn emit(file: &File) -> TokenStream {
         #constants
         #[doc = "All rows of this module, in the order of the tables."]
         pub static ALL: [::xhv::typed::RowInfo; #count] = [#(#infos),*];
+    }
+}
+
+/// Keys of the VMCS fields of this file.
+type LocalKeys = HashMap<String, Literal>;
+
+fn local_keys(file: &File) -> LocalKeys {
+    let mut keys = LocalKeys::new();
+    for item in &file.items {
+        let Item::Table(table) = item else { continue };
+        for row in table.rows.iter().filter(|_| table.kind == Kind::Vmcs) {
+            keys.extend(
+                row.keys()
+                    .into_iter()
+                    .map(|key| (row.name.ident.to_string(), key_token(row, key))),
+            );
+        }
+    }
+    keys
+}
+
+/// The encoding of the field that holds an MSR. One of the same file is written as its number: its constant points into
+/// `ALL`, which could not be evaluated without itself.
+fn via_key(via: &Path, local: &LocalKeys) -> TokenStream {
+    let tokens = &via.tokens;
+    let is_local = tokens.clone().into_iter().count() == 1;
+    match local.get(&via.last.to_string()).filter(|_| is_local) {
+        Some(key) => quote!(#key),
+        None => quote!(#tokens.key()),
     }
 }
 
@@ -47,7 +86,14 @@ fn emit_width_check(row: &Row) -> Option<TokenStream> {
 /// ```text
 /// pub const TSC_OFFSET: ::xhv::typed::VmcsField<u64, ::xhv::typed::ReadOnly> = ::xhv::typed::Row::new(0x2010, &ALL[3]);
 /// ```
-fn emit_constant(table: &Table, row: &Row, index: u128, key: u128, place: usize) -> TokenStream {
+fn emit_constant(
+    table: &Table,
+    row: &Row,
+    index: u128,
+    key: u128,
+    place: usize,
+    local: &LocalKeys,
+) -> TokenStream {
     let name = row.name.nth(index);
     let (ty, access) = (value_type(row), access(table.kind, row));
     let docs = docs(
@@ -64,10 +110,7 @@ fn emit_constant(table: &Table, row: &Row, index: u128, key: u128, place: usize)
         }
     };
     let key = match &row.facts.via {
-        Some(field) => {
-            let field = &field.tokens;
-            quote!(#field.key())
-        }
+        Some(field) => via_key(field, local),
         None => {
             let key = key_token(row, key);
             quote!(#key)
@@ -79,12 +122,15 @@ fn emit_constant(table: &Table, row: &Row, index: u128, key: u128, place: usize)
     }
 }
 
-fn emit_info(table: &Table, row: &Row, index: u128, key: u128) -> TokenStream {
+fn emit_info(table: &Table, row: &Row, index: u128, key: u128, local: &LocalKeys) -> TokenStream {
     let kind = format_ident!("{}", kind_name(table.kind));
     let (key, name) = (key_token(row, key), row.name.nth(index).to_string());
     let (width, cite) = (row.width.bits, &table.head.cite);
     let (ty, access) = (value_type(row), access(table.kind, row));
-    let (members, more) = (members(&row.facts, index), more_members(table.kind, row));
+    let (members, more) = (
+        members(&row.facts, index),
+        more_members(table.kind, row, local),
+    );
     let apple = default_apple(table.kind, row, index);
     quote! {
         ::xhv::typed::RowInfo {
@@ -104,7 +150,7 @@ fn default_apple(kind: Kind, row: &Row, index: u128) -> Option<TokenStream> {
 }
 
 /// The members that `members` does not know.
-fn more_members(kind: Kind, row: &Row) -> TokenStream {
+fn more_members(kind: Kind, row: &Row, local: &LocalKeys) -> TokenStream {
     let facts = &row.facts;
     let mut out = TokenStream::new();
     if row.width.natural {
@@ -123,7 +169,7 @@ fn more_members(kind: Kind, row: &Row) -> TokenStream {
         out.extend(quote!(high: #high,));
     }
     if kind == Kind::Msr {
-        let routes = routes(facts);
+        let routes = routes(facts, local);
         out.extend(quote!(routes: &[#(#routes),*],));
     }
     if let Key::Ops(ops) = &row.key {
@@ -147,15 +193,15 @@ fn more_members(kind: Kind, row: &Row) -> TokenStream {
     out
 }
 
-fn routes(facts: &Facts) -> Vec<TokenStream> {
+fn routes(facts: &Facts, local: &LocalKeys) -> Vec<TokenStream> {
     let mut routes = Vec::new();
     for route in &facts.routes {
         let route = format_ident!("{}", super::camel(&route.to_string()));
         routes.push(quote!(::xhv::typed::Route::#route));
     }
     if let Some(via) = &facts.via {
-        let via = &via.tokens;
-        routes.push(quote!(::xhv::typed::Route::Vmcs(#via.key())));
+        let via = via_key(via, local);
+        routes.push(quote!(::xhv::typed::Route::Vmcs(#via)));
     }
     if routes.is_empty() {
         routes.push(quote!(::xhv::typed::Route::Emulated));
