@@ -18,6 +18,7 @@ pub(super) fn emit(fields: &Fields) -> TokenStream {
         .rows
         .iter()
         .filter_map(|row| emit_values(fields, row));
+    let checks = fields.rows.iter().filter_map(emit_width_check);
     let width_literal = proc_macro2::Literal::u32_unsuffixed(width);
     let (res0, res1) = (reserved(fields, "res0"), reserved(fields, "res1"));
     quote! {
@@ -38,9 +39,10 @@ pub(super) fn emit(fields: &Fields) -> TokenStream {
             pub const RES0: Self = Self::from_bits(#res0);
             #[doc = "The bits that the table says are one."]
             pub const RES1: Self = Self::from_bits(#res1);
-            #(#parts)*
+                        #(#parts)*
         }
         #(#types)*
+        #(#checks)*
     }
 }
 
@@ -133,6 +135,18 @@ fn emit_values(fields: &Fields, row: &FieldRow) -> Option<TokenStream> {
     ))
 }
 
+/// A type must not be wider than its field.
+fn emit_width_check(row: &FieldRow) -> Option<TokenStream> {
+    let What::Typed(name, ty) = &row.what else {
+        return None;
+    };
+    let (tokens, width) = (&ty.tokens, row.width());
+    let message = format!("`{}` is wider than the {width} bits of `{name}`", ty.last);
+    Some(quote_spanned! {ty.last.span()=>
+        const _: () = ::core::assert!(<#tokens as ::xhv::typed::Bits>::WIDTH <= #width, #message);
+    })
+}
+
 /// A row of the field table.
 fn emit_info(fields: &Fields, row: &FieldRow) -> TokenStream {
     let (msb, lsb) = row.bits();
@@ -206,15 +220,12 @@ fn emit_row(fields: &Fields, row: &FieldRow) -> TokenStream {
     let keep = quote!(self.bits() & !(#bits << #shift));
     match &row.what {
         What::Typed(_, ty) => {
-            let (ty, width) = (&ty.tokens, row.width());
-            let message = format!("the type of `{name}` is wider than its {width} bits");
-            let check = quote_spanned! {name.span()=>
-                const { ::core::assert!(<#ty as ::xhv::typed::Bits>::WIDTH <= #width, #message) }
-            };
+            let ty = &ty.tokens;
+
             quote! {
                 #docs
                 #[inline(always)]
-                pub fn #getter(self) -> #ty { #check <#ty as ::xhv::typed::Bits>::from_u128((#get) as u128) }
+                pub fn #getter(self) -> #ty { <#ty as ::xhv::typed::Bits>::from_u128((#get) as u128) }
                 #[doc = #setter_doc]
                 #[inline(always)]
                 #[must_use]

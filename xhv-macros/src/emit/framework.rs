@@ -1,7 +1,7 @@
 //! Writes FFI: types, constants, and an `unsafe fn` for each C function that is linked, looked up, or absent.
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 
 use super::{docs, hex, option, token, values, version};
 use crate::model::{
@@ -202,24 +202,30 @@ fn emit_struct(row: &FfiRow, layout: &Struct, docs: &TokenStream) -> TokenStream
     let offsets = layout.members.iter().map(|member| {
         let (member_name, offset) = (&member.name, token(&member.offset));
         let message = format!("`{member_name}` is not at offset {offset}");
-        quote!(::core::assert!(::core::mem::offset_of!(#name, #member_name) == #offset, #message);)
+        quote_spanned! {member.offset.span()=>
+            const _: () = ::core::assert!(::core::mem::offset_of!(#name, #member_name) == #offset, #message);
+        }
     });
     let messages = [
         format!("`{name}` is not of size {size}"),
         format!("`{name}` is not aligned to {align}"),
     ];
     let [size_message, align_message] = messages;
+    let size_check = quote_spanned! {layout.size.span()=>
+        const _: () = ::core::assert!(::core::mem::size_of::<#name>() == #size, #size_message);
+    };
+    let align_check = quote_spanned! {layout.align.span()=>
+        const _: () = ::core::assert!(::core::mem::align_of::<#name>() == #align, #align_message);
+    };
     quote! {
         #docs
         #[allow(non_camel_case_types)]
         #repr
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         pub struct #name { #(#members),* }
-        const _: () = {
-            ::core::assert!(::core::mem::size_of::<#name>() == #size, #size_message);
-            ::core::assert!(::core::mem::align_of::<#name>() == #align, #align_message);
-            #(#offsets)*
-        };
+        #size_check
+        #align_check
+        #(#offsets)*
     }
 }
 

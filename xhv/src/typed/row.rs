@@ -65,8 +65,16 @@ pub trait Access: Copy + 'static {
     const WRITE: bool;
 }
 /// Access that includes reading.
+#[diagnostic::on_unimplemented(
+    message = "this row cannot be read: its access is `{Self}`",
+    label = "not readable through the framework"
+)]
 pub trait CanRead: Access {}
 /// Access that includes writing.
+#[diagnostic::on_unimplemented(
+    message = "this row cannot be written: its access is `{Self}`",
+    label = "not writable through the framework"
+)]
 pub trait CanWrite: Access {}
 
 macro_rules! accesses {
@@ -171,12 +179,20 @@ pub type GicIcvRegister<T, A = ReadWrite> = Row<space::GicIcv, T, A>;
 pub type GicMsiRegister<T, A = ReadWrite> = Row<space::GicMsi, T, A>;
 
 /// The raw step of reading a row of space `S`: what a vCPU implements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no rows of `{S}`",
+    label = "not a row of `{Self}`"
+)]
 pub trait RawRead<S: Space> {
     /// Reads the row with this key.
     fn raw_read(&self, key: u32) -> Result<S::Word, Code>;
 }
 
 /// The raw step of writing a row of space `S`: what a vCPU implements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no rows of `{S}`",
+    label = "not a row of `{Self}`"
+)]
 pub trait RawWrite<S: Space> {
     /// Writes the row with this key.
     fn raw_write(&mut self, key: u32, value: S::Word) -> Result<(), Code>;
