@@ -99,11 +99,11 @@ impl Cpu {
     #[inline(never)]
     fn load_slow<T: Scalar>(&mut self, op: &Op<Self>, va: u64) -> Result<T, Stop> {
         if !crosses(va, T::SIZE) {
-            let found = self.resolve(op, va, Access::Read)?;
+            let found = self.resolve(op, va, Access::Read, T::SIZE)?;
             let loaded = self.view.load_physical(found.ipa);
             return loaded.map_err(|fault| self.stage2_data(op, va, Access::Read, fault));
         }
-        let [low, high] = self.resolve_both(op, va, Access::Read)?;
+        let [low, high] = self.resolve_both(op, va, Access::Read, T::SIZE)?;
         let mut value = 0;
         for at in 0..T::SIZE {
             let address = va.wrapping_add(at);
@@ -119,11 +119,11 @@ impl Cpu {
     #[inline(never)]
     fn store_slow<T: Scalar>(&mut self, op: &Op<Self>, va: u64, value: T) -> Result<(), Stop> {
         if !crosses(va, T::SIZE) {
-            let found = self.resolve(op, va, Access::Write)?;
+            let found = self.resolve(op, va, Access::Write, T::SIZE)?;
             let stored = self.view.store_physical(found.ipa, value);
             return stored.map_err(|fault| self.stage2_data(op, va, Access::Write, fault));
         }
-        let [low, high] = self.resolve_both(op, va, Access::Write)?;
+        let [low, high] = self.resolve_both(op, va, Access::Write, T::SIZE)?;
         let next_page = (va | (PAGE - 1)).wrapping_add(1);
         for (address, ipa) in [(va, low), (next_page, high)] {
             let needed = Permissions::READ | Permissions::WRITE;
@@ -151,14 +151,23 @@ impl Cpu {
         if !va.is_multiple_of(T::SIZE) {
             return Err(self.alignment_fault(op, va));
         }
-        self.resolve(op, va, Access::Read)?;
-        let found = self.resolve(op, va, Access::Write)?;
+        self.resolve(op, va, Access::Read, T::SIZE)?;
+        let found = self.resolve(op, va, Access::Write, T::SIZE)?;
+        if let Err(fault) = self.view.locate(found.ipa, Permissions::READ).map(|_| ()) {
+            return Err(self.stage2_data(op, va, Access::Read, fault));
+        }
         let was = self.view.update_physical(found.ipa, change);
         was.map_err(|fault| self.stage2_data(op, va, Access::Write, fault))
     }
 
     /// Translates one page of a data access, checks what depends on the memory type, and tells the TLB.
-    fn resolve(&mut self, op: &Op<Self>, va: u64, access: Access) -> Result<Translation, Stop> {
+    fn resolve(
+        &mut self,
+        op: &Op<Self>,
+        va: u64,
+        access: Access,
+        size: u64,
+    ) -> Result<Translation, Stop> {
         let regime = op.x[0];
         let found = self
             .translate(va, access, regime, true)
@@ -167,18 +176,28 @@ impl Cpu {
             if va & u64::from(op.x[2]).saturating_sub(1) != 0 {
                 return Err(self.alignment_fault(op, va));
             }
-        } else {
+        } else if !self.debug.watching {
             self.view
                 .fill(usize::from(regime), va, found.ipa, found.rights);
+        }
+        if self.debug.watching {
+            self.watch(op, va, size, access == Access::Write)?;
         }
         Ok(found)
     }
 
     /// Translates both pages of an access; answers the addresses of its first byte and of the second page.
-    fn resolve_both(&mut self, op: &Op<Self>, va: u64, access: Access) -> Result<[u64; 2], Stop> {
-        let low = self.resolve(op, va, access)?;
+    fn resolve_both(
+        &mut self,
+        op: &Op<Self>,
+        va: u64,
+        access: Access,
+        size: u64,
+    ) -> Result<[u64; 2], Stop> {
+        let first = PAGE - va % PAGE;
+        let low = self.resolve(op, va, access, first)?;
         let next_page = (va | (PAGE - 1)).wrapping_add(1);
-        let high = self.resolve(op, next_page, access)?;
+        let high = self.resolve(op, next_page, access, size - first)?;
         Ok([low.ipa, high.ipa])
     }
 

@@ -259,6 +259,9 @@ impl Cpu {
         set(checked && self.x[usize::from(SP)] & 15 != 0, Mode::SP_FAULT);
         set(self.debug_is_on(), Mode::DEBUG);
         self.mode = Mode(mode);
+        if self.sys[Reg::MDSCR_EL1] != 0 || self.debug.watching {
+            self.update_watching();
+        }
     }
 
     /// The stack pointer in use has got a new value that need not be aligned. Answers whether blocks depend on it.

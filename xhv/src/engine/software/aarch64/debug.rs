@@ -26,6 +26,8 @@ pub(crate) struct Debug {
     pub(crate) exceptions_exit: bool,
     /// Accesses to debug registers exit (`hv_vcpu_set_trap_debug_reg_accesses`).
     pub(crate) accesses_exit: bool,
+    /// A watchpoint may be hit: no access may be answered by the TLB.
+    pub(crate) watching: bool,
 }
 
 /// Which of [`Debug::pairs`] a register number names, and which element.
@@ -55,6 +57,34 @@ impl Cpu {
             .any(|control| control & 1 != 0);
         (control & SS != 0 || armed)
             && self.debug_enabled(self.pstate.el1, self.pstate.daif & PSTATE_D != 0)
+    }
+
+    /// Finds out whether watchpoints are on. They are checked where an access misses the TLB: so the TLB has to be empty.
+    pub(crate) fn update_watching(&mut self) {
+        let control = self.sys[Reg::MDSCR_EL1];
+        let armed = self.debug.pairs[3].iter().any(|control| control & 1 != 0);
+        let watching = control & MDE != 0 && armed;
+        if watching && !self.debug.watching {
+            self.view.flush();
+        }
+        self.debug.watching = watching;
+    }
+
+    /// Raises the exception of a watchpoint that an access of `size` bytes at `va` hits.
+    pub(crate) fn watch(
+        &mut self,
+        op: &Op<Self>,
+        va: u64,
+        size: u64,
+        write: bool,
+    ) -> Result<(), Stop> {
+        let enabled = self.debug_enabled(self.pstate.el1, self.pstate.daif & PSTATE_D != 0);
+        if !enabled || !self.watchpoint_hit(va, size, write) {
+            return Ok(());
+        }
+        let syndrome = class::WATCHPOINT_LOWER | u64::from(write) << 6 | 0x22;
+        let trap = self.debug_trap(syndrome, Some(va));
+        Err(self.stop(op, trap))
     }
 
     /// Whether software step will be active or pending after a return to `status`, so that `PSTATE.SS` counts.
@@ -108,7 +138,7 @@ impl Cpu {
     }
 
     /// Whether an access of `size` bytes at `va` hits a watchpoint.
-    pub(crate) fn watchpoint_hit(&self, va: u64, size: u64, write: bool) -> bool {
+    fn watchpoint_hit(&self, va: u64, size: u64, write: bool) -> bool {
         if self.sys[Reg::MDSCR_EL1] & MDE == 0 {
             return false;
         }

@@ -86,6 +86,12 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
                 return exit;
             }
             patience = PATIENCE;
+            if cpu.mode.has(Mode::DEBUG) {
+                match step(cpu, blocks) {
+                    Some(exit) => return exit,
+                    None => continue,
+                }
+            }
         }
         patience -= 1;
         let outcome = match blocks.find(cpu) {
@@ -158,9 +164,6 @@ fn between_blocks(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
         });
     }
     cpu.take_interrupt();
-    if cpu.mode.has(Mode::DEBUG) {
-        return step(cpu, blocks);
-    }
     None
 }
 

@@ -13,10 +13,10 @@ use super::super::exec::system::{
 };
 use super::super::exec::{W32, W64};
 use super::super::sysreg::{Kind, Reg, lookup};
-use super::table::{
+use super::{Assembler, Outcome, source, target};
+use crate::aarch64::instructions::{
     BCond, BImm, Barrier, Brk, CbImm, Hint, Hvc, MsrImm, Smc, Svc, Sys, SystemRegister, TbImm,
 };
-use super::{Assembler, Outcome, source, target};
 
 pub(super) fn conditional(asm: &mut Assembler<'_>, i: BCond) -> Outcome {
     let disp = asm.displacement(4 * i.imm19());

@@ -9,8 +9,8 @@ use super::super::exec::bits::{
 };
 use super::super::exec::{Imm, W32, W64, Width};
 use super::register::{alu, fuse};
-use super::table::{AddsubImm, Bitfield, Extr, LogicalImm, MoveWide, PcRel};
 use super::{Assembler, Outcome, source, target};
+use crate::aarch64::instructions::{AddsubImm, Bitfield, Extr, LogicalImm, MoveWide, PcRel};
 
 pub(super) fn pc_rel(asm: &mut Assembler<'_>, i: PcRel) -> Outcome {
     let distance = i64::from(i.immhi()) << 2 | i64::from(i.immlo());

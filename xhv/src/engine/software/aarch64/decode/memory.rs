@@ -14,11 +14,11 @@ use super::super::exec::memory::{
     StackMisaligned, Store, StorePair, StoreQuads, StoreSimd, Words, Zeros,
 };
 use super::super::exec::system::Nothing;
-use super::table::{
+use super::{Assembler, FP_TRAP, Outcome, source, target};
+use crate::aarch64::instructions::{
     Atomic as AtomicClass, Cas, Casp, Exclusive, ExclusivePair, LdstImm9, LdstImm12, LdstPair,
     LdstReg, LoadLiteral, Ordered, OrderedUnscaled,
 };
-use super::{Assembler, FP_TRAP, Outcome, source, target};
 use crate::engine::software::dispatch::Op;
 
 /// Operands of an access, before it is known which operation it is.

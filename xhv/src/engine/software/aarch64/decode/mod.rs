@@ -6,16 +6,14 @@ mod immediate;
 mod memory;
 mod register;
 mod structure;
-#[path = "../../../../../spec/aarch64/instructions.rs"]
-pub(crate) mod table;
 
 use super::cpu::{Cpu, Mode, SINK, ZERO};
 use super::exception::class;
 use super::exec::branch::{Goto, Raise};
 use super::exec::{Do, Plain};
 use super::fp;
+use crate::aarch64::instructions::A64;
 use crate::engine::software::dispatch::{Block, Op, Step};
-pub(crate) use table::A64;
 
 /// Instructions in a block, at most.
 const LONGEST: usize = 64;

@@ -14,11 +14,11 @@ use super::super::exec::branch::ThenIf;
 use super::super::exec::{
     Asr, Do, Extended, Imm, Lsl, Lsr, Not, Reg, Ror, Source, W32, W64, Width,
 };
-use super::table::{
+use super::{Assembler, Outcome, source, target};
+use crate::aarch64::instructions::{
     A64, AddsubCarry, AddsubExt, AddsubShift, CondCompare, CondSelect, Dp1src, Dp2src, Dp3src,
     LogicalShift, Rmif, Setf,
 };
-use super::{Assembler, Outcome, source, target};
 use crate::engine::software::dispatch::Op;
 
 /// An operation of a register and a source, in the width that `sf` means.

@@ -7,8 +7,8 @@ use super::super::exec::structure::{
     LoadElement, LoadReplicate, LoadStructures, StoreElement, StoreStructures,
 };
 use super::memory::Operands;
-use super::table::{SimdMultiple, SimdMultiplePost, SimdSingle, SimdSinglePost};
 use super::{Assembler, FP_TRAP, Outcome, source};
+use crate::aarch64::instructions::{SimdMultiple, SimdMultiplePost, SimdSingle, SimdSinglePost};
 
 /// Which base update: none, or by a register (31: by the size of the access).
 type Post = Option<u32>;

@@ -375,12 +375,17 @@ impl Step<Cpu> for ZeroBlock {
         if found.device {
             return Err(cpu.alignment_fault(op, va));
         }
+        if cpu.debug.watching {
+            cpu.watch(op, block, ZVA, true)?;
+        }
         for at in (0..ZVA).step_by(16) {
             let ipa = (found.ipa & !(ZVA - 1)) + at;
             let stored = cpu.view.store_physical(ipa, 0_u128);
             stored.map_err(|fault| cpu.stage2_data(op, va, Access::Write, fault))?;
         }
-        cpu.view.fill(regime, va, found.ipa, found.rights);
+        if !cpu.debug.watching {
+            cpu.view.fill(regime, va, found.ipa, found.rights);
+        }
         Ok(Flow::Next)
     }
 }
