@@ -186,9 +186,8 @@ impl SystemRegisterRead<'_> {
         self.register
     }
 
-    /// The vCPU, for a look at its registers.
-    #[must_use]
-    pub fn vcpu(&self) -> &Vcpu {
+    /// The vCPU, for anything that the guard does not offer.
+    pub fn vcpu(&mut self) -> &mut Vcpu {
         self.vcpu
     }
 
@@ -201,12 +200,20 @@ impl SystemRegisterRead<'_> {
         self.vcpu.advance()
     }
 
+    /// Ends the instruction with an exception instead.
+    ///
+    /// # Errors
+    /// As [`Vcpu::inject`].
+    pub fn fault(self, exception: Exception) -> Result<(), Error> {
+        self.vcpu.inject(exception)
+    }
+
     /// Tells the guest that the register does not exist: an Undefined exception.
     ///
     /// # Errors
-    /// [`Error::Row`] if the engine refuses.
+    /// As [`Vcpu::inject`].
     pub fn undefined(self) -> Result<(), Error> {
-        self.vcpu.inject(Exception::UNDEFINED)
+        self.fault(Exception::UNDEFINED)
     }
 }
 
@@ -234,9 +241,8 @@ impl SystemRegisterWrite<'_> {
         self.vcpu.x(self.rt)
     }
 
-    /// The vCPU, for a look at its registers.
-    #[must_use]
-    pub fn vcpu(&self) -> &Vcpu {
+    /// The vCPU, for anything that the guard does not offer.
+    pub fn vcpu(&mut self) -> &mut Vcpu {
         self.vcpu
     }
 
@@ -248,12 +254,20 @@ impl SystemRegisterWrite<'_> {
         self.vcpu.advance()
     }
 
+    /// Ends the instruction with an exception instead.
+    ///
+    /// # Errors
+    /// As [`Vcpu::inject`].
+    pub fn fault(self, exception: Exception) -> Result<(), Error> {
+        self.vcpu.inject(exception)
+    }
+
     /// Tells the guest that the register does not exist: an Undefined exception.
     ///
     /// # Errors
-    /// [`Error::Row`] if the engine refuses.
+    /// As [`Vcpu::inject`].
     pub fn undefined(self) -> Result<(), Error> {
-        self.vcpu.inject(Exception::UNDEFINED)
+        self.fault(Exception::UNDEFINED)
     }
 }
 
@@ -294,14 +308,8 @@ macro_rules! call {
                 self.0.vcpu.x(number)
             }
 
-            /// The vCPU, for a look at its registers.
-            #[must_use]
-            pub fn vcpu(&self) -> &Vcpu {
-                self.0.vcpu
-            }
-
-            /// The vCPU, for results beyond X0. [`Self::finish`] is still to be called.
-            pub fn vcpu_mut(&mut self) -> &mut Vcpu {
+            /// The vCPU, for anything that the guard does not offer.
+            pub fn vcpu(&mut self) -> &mut Vcpu {
                 self.0.vcpu
             }
 
@@ -403,9 +411,8 @@ impl Wfx<'_> {
         Ok(ticks.map(engine::duration))
     }
 
-    /// The vCPU, for a look at its registers.
-    #[must_use]
-    pub fn vcpu(&self) -> &Vcpu {
+    /// The vCPU, for anything that the guard does not offer.
+    pub fn vcpu(&mut self) -> &mut Vcpu {
         self.vcpu
     }
 
@@ -506,9 +513,8 @@ impl DataAbort<'_> {
         self.reason
     }
 
-    /// The vCPU, for a look at its registers.
-    #[must_use]
-    pub fn vcpu(&self) -> &Vcpu {
+    /// The vCPU, for anything that the guard does not offer.
+    pub fn vcpu(&mut self) -> &mut Vcpu {
         self.vcpu
     }
 

@@ -5,6 +5,7 @@
 
 use super::exit::{DataAbort, Exit, RawExit, Undecoded};
 use super::exits::{FaultStatus, IssDataAbort};
+use super::inject::Exception;
 use super::plan;
 use super::transfer::Part;
 use super::vcpu::Vcpu;
@@ -64,14 +65,22 @@ macro_rules! access {
 
             /// How many bytes: 1, 2, 4 or 8. Wider instructions come in several accesses, in ascending order.
             #[must_use]
-            pub fn size(&self) -> usize {
-                usize::from(self.access.size)
+            pub fn size(&self) -> u8 {
+                self.access.size
             }
 
-            /// The vCPU, for a look at its registers.
-            #[must_use]
-            pub fn vcpu(&self) -> &Vcpu {
+            /// The vCPU, for anything that the guard does not offer.
+            pub fn vcpu(&mut self) -> &mut Vcpu {
                 self.vcpu
+            }
+
+            /// Ends the instruction with an exception instead.
+            ///
+            /// # Errors
+            /// As [`Vcpu::inject`].
+            pub fn fault(self, exception: Exception) -> Result<(), Error> {
+                self.vcpu.transfer = None;
+                self.vcpu.inject(exception)
             }
 
             /// Tells the guest that nobody is there, by a synchronous external abort.
@@ -79,10 +88,8 @@ macro_rules! access {
             /// # Errors
             /// [`Error::Row`] if the engine refuses.
             pub fn abort(self) -> Result<(), Error> {
-                self.vcpu.transfer = None;
                 let address = self.access.virtual_address;
-                let exception = super::inject::Exception::external_abort(address, Self::IS_WRITE);
-                self.vcpu.inject(exception)
+                self.fault(Exception::external_abort(address, Self::IS_WRITE))
             }
         }
     };

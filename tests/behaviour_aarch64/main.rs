@@ -1,0 +1,8 @@
+//! Whole VMs with AArch64 guests through the public API, on every engine that this machine has.
+
+mod device;
+mod guest;
+mod interrupt;
+mod misuse;
+mod snapshot;
+mod system;
