@@ -267,7 +267,7 @@ pub(crate) fn round_pack(f: Format, number: &Number, env: &Env) -> (u128, Flags)
     }
     if exp < f.emin() {
         // Even a wrapped exponent is too small: only FSCALE gets here.
-        return (f.zero(sign), flags);
+        return (f.zero(sign), flags | Flags::INEXACT);
     }
     let significand = kept << (f.precision - f.round_to);
     (

@@ -26,6 +26,11 @@ impl Transcendental {
         matches!(self, Self::Atan | Self::YLog2 | Self::YLog2Plus1)
     }
 
+    /// Whether it refuses operands of 2^63 and more, and says so in C2.
+    pub(crate) const fn has_range(self) -> bool {
+        matches!(self, Self::Sin | Self::Cos | Self::SinCos | Self::Tan)
+    }
+
     /// Whether it pushes a second result.
     pub(crate) const fn pushes(self) -> bool {
         matches!(self, Self::SinCos | Self::Tan)
@@ -67,7 +72,7 @@ pub(crate) fn transcendental(function: Transcendental, x: u128, y: u128, control
         first,
         second,
         flags,
-        out_of_range: status & 0x400 != 0,
+        out_of_range: function.has_range() && status & 0x400 != 0,
     }
 }
 
@@ -150,9 +155,7 @@ pub(crate) mod portable {
             let (nan, flags) = add(F80, x, if two { y } else { 0 }, &env);
             return answer(nan, nan, flags);
         }
-        let trigonometric =
-            function.pushes() || matches!(function, Transcendental::Sin | Transcendental::Cos);
-        if trigonometric && a.kind == Kind::Finite && a.exp >= 63 {
+        if function.has_range() && a.kind == Kind::Finite && a.exp >= 63 {
             return Answer {
                 out_of_range: true,
                 ..answer(x, y, Flags::NONE)

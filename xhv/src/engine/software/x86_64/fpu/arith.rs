@@ -198,22 +198,21 @@ impl State {
         self.status = self.status & !status::CONDITION | class | sign;
     }
 
-    /// Compares ST(0) with an operand (an empty register has none). `None` when an unmasked exception forbids to deliver the
-    /// answer and to pop.
+    /// Compares ST(0) with an operand (an empty register has none). Answers the order, which processors deliver also when an
+    /// unmasked exception is raised, and whether none is, so that a pop may follow.
     pub(crate) fn compare(
         &mut self,
         kind: Fcom,
         operand: Option<Operand>,
-    ) -> Option<Option<Ordering>> {
+    ) -> (Option<Ordering>, bool) {
         let Some(operand) = operand.filter(|_| !self.is_empty(0)) else {
-            return self.stack_fault(false).then_some(None);
+            return (None, self.stack_fault(false));
         };
         let signaling = kind == Fcom::Ordered;
         let a = self.get(0);
         let (order, flags) = float::compare(F80, a, operand.bits, signaling, &self.env());
         let nan = F80.unpack(a).is_nan();
-        let done = self.raise(merge(operand.flags, flags, nan));
-        done.then_some(order)
+        (order, self.raise(merge(operand.flags, flags, nan)))
     }
 
     /// ST(i) as an operand of [`State::compare`].
@@ -234,9 +233,7 @@ impl State {
 
     /// Compares and sets the condition codes. Answers whether a pop may follow.
     pub(crate) fn fcom(&mut self, kind: Fcom, operand: Option<Operand>) -> bool {
-        let Some(order) = self.compare(kind, operand) else {
-            return false;
-        };
+        let (order, done) = self.compare(kind, operand);
         let code = match order {
             Some(Ordering::Greater) => 0,
             Some(Ordering::Less) => status::C0,
@@ -244,11 +241,12 @@ impl State {
             None => status::C3 | status::C2 | status::C0,
         };
         self.status = self.status & !(status::C0 | status::C2 | status::C3) | code;
-        true
+        done
     }
 
     /// FPREM and, with `nearest`, FPREM1.
     pub(crate) fn fprem(&mut self, nearest: bool) {
+        self.status &= !status::C2;
         if self.is_empty(0) || self.is_empty(1) {
             if self.stack_fault(false) {
                 self.set(0, INDEFINITE);
@@ -260,7 +258,9 @@ impl State {
         if !self.raise(flags) {
             return;
         }
-        self.status = self.status & !status::CONDITION | condition;
+        if let Some(condition) = condition {
+            self.status = self.status & !status::CONDITION | condition;
+        }
         self.set(0, bits);
     }
 
@@ -361,8 +361,8 @@ fn scale(a: u128, b: u128, env: &Env) -> (u128, Flags) {
     }
 }
 
-/// One step of FPREM or FPREM1: result, flags, condition codes.
-fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags, u16) {
+/// One step of FPREM or FPREM1: result, flags, condition codes (which operands that are no numbers leave alone).
+fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags, Option<u16>) {
     let (x, y) = (F80.unpack(a), F80.unpack(b));
     let special = !matches!(x.kind, Kind::Zero | Kind::Finite)
         || !matches!(y.kind, Kind::Finite | Kind::Infinity);
@@ -374,7 +374,7 @@ fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags
         } else {
             (INDEFINITE, Flags::INVALID)
         };
-        return (bits, flags, 0);
+        return (bits, flags, None);
     }
     let flags = if x.denormal || y.denormal {
         Flags::DENORMAL
@@ -384,13 +384,13 @@ fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags
     if y.kind == Kind::Infinity || x.kind == Kind::Zero {
         // The operand itself, normalized if it was a pseudo-denormal.
         let (bits, raised) = round_pack(F80, &x, env);
-        return (bits, flags | raised, 0);
+        return (bits, flags | raised, Some(0));
     }
     if let Some((left, quotient)) = float::remainder(&x, &y, nearest, 63) {
         let (bits, raised) = round_pack(F80, &left, env);
         let bit = |at: u32, code: u16| if quotient >> at & 1 != 0 { code } else { 0 };
         let codes = bit(0, status::C1) | bit(1, status::C3) | bit(2, status::C0);
-        return (bits, flags | raised, codes);
+        return (bits, flags | raised, Some(codes));
     }
     // Too far apart: take away as much as lowers the exponent by 32 to 63, and say that it is incomplete.
     let by = 32 + (x.exp - y.exp & 31);
@@ -400,5 +400,5 @@ fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags
     };
     let left = float::remainder(&x, &lifted, false, 63).map_or(x, |(left, _)| left);
     let (bits, raised) = round_pack(F80, &left, env);
-    (bits, flags | raised, status::C2)
+    (bits, flags | raised, Some(status::C2))
 }

@@ -149,7 +149,8 @@ fn stack(i: &Instruction, asm: &mut Assembler) -> bool {
         Code::Fst_sti => register!(asm, i, st(i, 0), 0, |s, op| {
             s.fst_register(op.r[0]);
         }),
-        Code::Fstp_sti | Code::Fstp_sti_DFD0 | Code::Fstp_sti_DFD8 | Code::Fstpnce_sti => {
+        Code::Fstpnce_sti => register!(asm, i, st(i, 0), 0, |s, op| s.fstp_unchecked(op.r[0])),
+        Code::Fstp_sti | Code::Fstp_sti_DFD0 | Code::Fstp_sti_DFD8 => {
             register!(asm, i, st(i, 0), 0, |s, op| {
                 if s.fst_register(op.r[0]) {
                     s.pop();
@@ -263,12 +264,11 @@ fn compare_flags(asm: &mut Assembler, i: &Instruction, kind: Fcom, pops: u8) {
             _ => Fcom::Unordered,
         };
         let operand = state.operand(op.r[0]);
-        if let Some(order) = state.compare(kind, operand) {
-            if op.r[1] & 1 != 0 {
-                state.pop();
-            }
-            cpu.lazy.set_status(order_flags(order));
+        let (order, done) = state.compare(kind, operand);
+        if done && op.r[1] & 1 != 0 {
+            state.pop();
         }
+        cpu.lazy.set_status(order_flags(order));
         Ok(Flow::Next)
     });
     op.r[0] = st(i, 1);

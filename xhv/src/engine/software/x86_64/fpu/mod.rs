@@ -257,7 +257,8 @@ impl State {
                 return;
             }
             INDEFINITE
-        } else if self.raise(flags) {
+        } else if self.raise(flags) || !flags.has(Flags::INVALID) {
+            // A load is done even if it raises an unmasked denormal exception.
             bits
         } else {
             return;

@@ -24,6 +24,8 @@ impl State {
         if empty {
             return Some(bits);
         }
+        // A denormal in 80 bits is none of the exceptions of FST.
+        flags.0 &= !Flags::DENORMAL.0;
         if flags.has(Flags::TINY) && unmasked & Flags::UNDERFLOW.0 != 0 {
             flags |= Flags::UNDERFLOW;
         }
@@ -56,6 +58,13 @@ impl State {
         };
         self.set(i, bits);
         true
+    }
+
+    /// FSTPNCE ST(i) (D9 D8): copies without looking at the tag, and pops.
+    pub(crate) fn fstp_unchecked(&mut self, i: u8) {
+        self.status &= !super::status::C1;
+        self.set(i, self.get(0));
+        self.pop();
     }
 
     /// FIST and, with `truncate`, FISTTP: an integer of `width` bits.

@@ -9,6 +9,9 @@ impl State {
     /// Executes a transcendental instruction on ST(0) and, where it takes two operands, ST(1).
     pub(crate) fn transcendental(&mut self, function: Function) {
         let (two, pushes) = (function.two_operands(), function.pushes());
+        if function.has_range() {
+            self.status &= !status::C2;
+        }
         if self.is_empty(0) || two && self.is_empty(1) || pushes && !self.is_empty(7) {
             let overflow = !self.is_empty(0) && !two;
             if self.stack_fault(overflow) {
@@ -22,7 +25,6 @@ impl State {
             return;
         }
         let done = self.raise(answer.flags);
-        self.status &= !status::C2;
         if answer.out_of_range {
             self.status |= status::C2;
         } else if done {

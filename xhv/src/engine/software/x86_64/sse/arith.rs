@@ -1,4 +1,4 @@
-//! Floating-point arithmetic into operations: ADD to MAX with an operation each, everything else through a table of functions.
+//! Floating-point arithmetic into operations: legacy ADD to MAX with an operation each, everything else through a table of functions.
 
 use core::marker::PhantomData;
 use std::sync::LazyLock;
@@ -30,26 +30,26 @@ pub(super) fn decode(i: &Instruction, asm: &mut Assembler) -> bool {
 
 fn frequent(i: &Instruction, asm: &mut Assembler) -> bool {
     macro_rules! table {
-        ($($op:ty: $ps:ident $pd:ident $ss:ident $sd:ident, $vps:ident $vpd:ident $vss:ident $vsd:ident;)*) => {
+        ($($op:ty: $ps:ident $pd:ident $ss:ident $sd:ident;)*) => {
             match i.mnemonic() {
                 $(
-                    $ps | $vps => packed::<f32, $op>(i, asm),
-                    $pd | $vpd => packed::<f64, $op>(i, asm),
-                    $ss | $vss => scalar::<f32, u32, $op>(i, asm),
-                    $sd | $vsd => scalar::<f64, u64, $op>(i, asm),
+                    $ps => packed::<f32, $op>(i, asm),
+                    $pd => packed::<f64, $op>(i, asm),
+                    $ss => scalar::<f32, u32, $op>(i, asm),
+                    $sd => scalar::<f64, u64, $op>(i, asm),
                 )*
                 _ => return false,
             }
         };
     }
     table! {
-        Add: Addps Addpd Addss Addsd, Vaddps Vaddpd Vaddss Vaddsd;
-        Sub: Subps Subpd Subss Subsd, Vsubps Vsubpd Vsubss Vsubsd;
-        Mul: Mulps Mulpd Mulss Mulsd, Vmulps Vmulpd Vmulss Vmulsd;
-        Div: Divps Divpd Divss Divsd, Vdivps Vdivpd Vdivss Vdivsd;
-        Sqrt: Sqrtps Sqrtpd Sqrtss Sqrtsd, Vsqrtps Vsqrtpd Vsqrtss Vsqrtsd;
-        Extreme<true>: Minps Minpd Minss Minsd, Vminps Vminpd Vminss Vminsd;
-        Extreme<false>: Maxps Maxpd Maxss Maxsd, Vmaxps Vmaxpd Vmaxss Vmaxsd;
+        Add: Addps Addpd Addss Addsd;
+        Sub: Subps Subpd Subss Subsd;
+        Mul: Mulps Mulpd Mulss Mulsd;
+        Div: Divps Divpd Divss Divsd;
+        Sqrt: Sqrtps Sqrtpd Sqrtss Sqrtsd;
+        Extreme<true>: Minps Minpd Minss Minsd;
+        Extreme<false>: Maxps Maxpd Maxss Maxsd;
     }
     true
 }
@@ -76,34 +76,26 @@ fn scalar<R: Real, T: crate::engine::software::memory::Scalar, O: Operation2>(
     i: &Instruction,
     asm: &mut Assembler,
 ) {
-    let vex = Width::of(i).is_vex();
-    let op = match (memory(i), vex) {
-        (false, false) => asm.emit::<Scalar<R, O, false, Reg>>(i),
-        (false, true) => asm.emit::<Scalar<R, O, true, Reg>>(i),
-        (true, false) => asm.emit_either::<
-            Scalar<R, O, false, Mem<Long, T>>,
-            Scalar<R, O, false, Mem<Segmented, T>>,
-        >(i),
-        (true, true) => asm.emit::<Scalar<R, O, true, Mem<Segmented, T>>>(i),
+    let op = if memory(i) {
+        asm.emit_either::<Scalar<R, O, Mem<Long, T>>, Scalar<R, O, Mem<Segmented, T>>>(i)
+    } else {
+        asm.emit::<Scalar<R, O, Reg>>(i)
     };
     operands(op, i, 0);
 }
 
 fn packed<R: Real, O: Operation2>(i: &Instruction, asm: &mut Assembler) {
-    let op = match (Width::of(i), memory(i)) {
-        (Width::Vex256, false) => asm.emit::<Packed256<R, O, Reg>>(i),
-        (Width::Vex256, true) => asm.emit::<Packed256<R, O, Mem<Segmented, u128>>>(i),
-        (Width::Vex128, false) => asm.emit::<Packed<R, O, true, Reg>>(i),
-        (Width::Vex128, true) => asm.emit::<Packed<R, O, true, Mem<Segmented, u128>>>(i),
-        (_, false) => asm.emit::<Packed<R, O, false, Reg>>(i),
-        (_, true) => asm.emit::<Packed<R, O, false, Aligned>>(i),
+    let op = if memory(i) {
+        asm.emit::<Packed<R, O, Aligned>>(i)
+    } else {
+        asm.emit::<Packed<R, O, Reg>>(i)
     };
     operands(op, i, 0);
 }
 
-struct Scalar<R, O, const VEX: bool, S>(PhantomData<(R, O, S)>);
+struct Scalar<R, O, S>(PhantomData<(R, O, S)>);
 
-impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Scalar<R, O, VEX, S> {
+impl<R: Real, O: Operation2, S: Source> Exec for Scalar<R, O, S> {
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -113,14 +105,14 @@ impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Scalar<R, O, V
         let mut context = cpu.float();
         let result = O::apply::<R>(&mut context, R::of(a), b);
         cpu.settle(&context)?;
-        cpu.set_xmm(op.r[0], result.insert(a), VEX);
+        cpu.set_xmm(op.r[0], result.insert(a), false);
         Ok(Flow::Next)
     }
 }
 
-struct Packed<R, O, const VEX: bool, S>(PhantomData<(R, O, S)>);
+struct Packed<R, O, S>(PhantomData<(R, O, S)>);
 
-impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Packed<R, O, VEX, S> {
+impl<R: Real, O: Operation2, S: Source> Exec for Packed<R, O, S> {
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -129,24 +121,7 @@ impl<R: Real, O: Operation2, const VEX: bool, S: Source> Exec for Packed<R, O, V
         let mut context = cpu.float();
         let result = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), b);
         cpu.settle(&context)?;
-        cpu.set_xmm(op.r[0], result, VEX);
-        Ok(Flow::Next)
-    }
-}
-
-struct Packed256<R, O, S>(PhantomData<(R, O, S)>);
-
-impl<R: Real, O: Operation2, S: Source> Exec for Packed256<R, O, S> {
-    const MEMORY: bool = S::MEMORY;
-
-    #[inline(always)]
-    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let (low, high) = S::get2::<P>(cpu, op)?;
-        let mut context = cpu.float();
-        let low = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), low);
-        let high = lanes::<R, O>(&mut context, cpu.high(op.r[1]), high);
-        cpu.settle(&context)?;
-        cpu.set_ymm(op.r[0], low, high);
+        cpu.set_xmm(op.r[0], result, false);
         Ok(Flow::Next)
     }
 }
@@ -173,7 +148,35 @@ use Kind::{Low, Narrow, Same, Widen};
 
 /// Everything else. Source: Intel SDM vol. 2, the instructions' pages.
 #[rustfmt::skip]
-static ROWS: [Row; 31] = [
+static ROWS: [Row; 59] = [
+    Row(INVALID, Vaddps, packed_lanes::<f32, Add>, Same),
+    Row(INVALID, Vaddpd, packed_lanes::<f64, Add>, Same),
+    Row(INVALID, Vaddss, low_lane::<f32, Add>, Low),
+    Row(INVALID, Vaddsd, low_lane::<f64, Add>, Low),
+    Row(INVALID, Vsubps, packed_lanes::<f32, Sub>, Same),
+    Row(INVALID, Vsubpd, packed_lanes::<f64, Sub>, Same),
+    Row(INVALID, Vsubss, low_lane::<f32, Sub>, Low),
+    Row(INVALID, Vsubsd, low_lane::<f64, Sub>, Low),
+    Row(INVALID, Vmulps, packed_lanes::<f32, Mul>, Same),
+    Row(INVALID, Vmulpd, packed_lanes::<f64, Mul>, Same),
+    Row(INVALID, Vmulss, low_lane::<f32, Mul>, Low),
+    Row(INVALID, Vmulsd, low_lane::<f64, Mul>, Low),
+    Row(INVALID, Vdivps, packed_lanes::<f32, Div>, Same),
+    Row(INVALID, Vdivpd, packed_lanes::<f64, Div>, Same),
+    Row(INVALID, Vdivss, low_lane::<f32, Div>, Low),
+    Row(INVALID, Vdivsd, low_lane::<f64, Div>, Low),
+    Row(INVALID, Vsqrtps, packed_lanes::<f32, Sqrt>, Same),
+    Row(INVALID, Vsqrtpd, packed_lanes::<f64, Sqrt>, Same),
+    Row(INVALID, Vsqrtss, low_lane::<f32, Sqrt>, Low),
+    Row(INVALID, Vsqrtsd, low_lane::<f64, Sqrt>, Low),
+    Row(INVALID, Vminps, packed_lanes::<f32, Extreme<true>>, Same),
+    Row(INVALID, Vminpd, packed_lanes::<f64, Extreme<true>>, Same),
+    Row(INVALID, Vminss, low_lane::<f32, Extreme<true>>, Low),
+    Row(INVALID, Vminsd, low_lane::<f64, Extreme<true>>, Low),
+    Row(INVALID, Vmaxps, packed_lanes::<f32, Extreme<false>>, Same),
+    Row(INVALID, Vmaxpd, packed_lanes::<f64, Extreme<false>>, Same),
+    Row(INVALID, Vmaxss, low_lane::<f32, Extreme<false>>, Low),
+    Row(INVALID, Vmaxsd, low_lane::<f64, Extreme<false>>, Low),
     Row(Addsubps, Vaddsubps, addsub::<f32>, Same),
     Row(Addsubpd, Vaddsubpd, addsub::<f64>, Same),
     Row(Haddps, Vhaddps, horizontal::<f32, Add>, Same),
@@ -351,6 +354,14 @@ fn pairs<R: Real>(a: u128, b: u128, mut f: impl FnMut(R, R) -> R) -> u128 {
     (0..R::LANES).fold(0, |all, n| {
         all | f(R::lane(a, n), R::lane(b, n)).bits() << (size * n)
     })
+}
+
+fn packed_lanes<R: Real, O: Operation2>(context: &mut Context, a: u128, b: u128, _: u8) -> u128 {
+    lanes::<R, O>(context, a, b)
+}
+
+fn low_lane<R: Real, O: Operation2>(context: &mut Context, a: u128, b: u128, _: u8) -> u128 {
+    O::apply(context, R::of(a), R::of(b)).insert(a)
 }
 
 fn addsub<R: Real>(context: &mut Context, a: u128, b: u128, _: u8) -> u128 {

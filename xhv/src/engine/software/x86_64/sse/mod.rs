@@ -113,7 +113,7 @@ impl Rule {
         match (is(&[F::MMX]), simd) {
             (true, _) => Some(Self::Mmx),
             (_, true) if mmx && !xmm => Some(Self::Mmx),
-            (_, true) if xmm || is_mxcsr(i) => Some(Self::Sse),
+            (_, true) if xmm || without_vector(i) => Some(Self::Sse),
             _ => None,
         }
     }
@@ -137,7 +137,12 @@ impl Rule {
     }
 }
 
-fn is_mxcsr(i: &Instruction) -> bool {
-    use iced_x86::Code;
-    matches!(i.code(), Code::Ldmxcsr_m32 | Code::Stmxcsr_m32)
+/// Instructions whose vector operand is in memory, or that have none. All others without one (PREFETCH, MOVNTI, CRC32, …) are not
+/// SIMD instructions and ask nothing of the control registers.
+fn without_vector(i: &Instruction) -> bool {
+    use iced_x86::Mnemonic::*;
+    matches!(
+        i.mnemonic(),
+        Ldmxcsr | Stmxcsr | Cvtss2si | Cvttss2si | Cvtsd2si | Cvttsd2si
+    )
 }

@@ -447,7 +447,8 @@ fn control(i: &Instruction, asm: &mut Assembler) -> bool {
         Mnemonic::Emms => {
             asm.complex(i, |cpu, _| {
                 start_mmx(cpu)?;
-                cpu.fpu.valid = 0;
+                // Intel SDM vol. 3, table 13-3: TOP too.
+                (cpu.fpu.valid, cpu.fpu.top) = (0, 0);
                 Ok(Flow::Next)
             });
         }
