@@ -259,14 +259,19 @@ pub(crate) fn round_pack(f: Format, number: &Number, env: &Env) -> (u128, Flags)
         flags |= Flags::ROUNDED_UP;
     }
     if exp > f.emax() {
-        if env.wrap & Flags::OVERFLOW.0 == 0 || exp - WRAP > f.emax() {
+        if env.wrap & Flags::OVERFLOW.0 == 0 {
             return overflow(f, sign, env);
+        }
+        if exp - WRAP > f.emax() {
+            // Even a wrapped exponent is too large: only FSCALE gets here.
+            let flags = Flags::OVERFLOW | Flags::INEXACT | Flags::ROUNDED_UP;
+            return (f.infinity(sign), flags);
         }
         flags |= Flags::OVERFLOW;
         exp -= WRAP;
     }
     if exp < f.emin() {
-        // Even a wrapped exponent is too small: only FSCALE gets here.
+        // Too small, likewise.
         return (f.zero(sign), flags | Flags::INEXACT);
     }
     let significand = kept << (f.precision - f.round_to);

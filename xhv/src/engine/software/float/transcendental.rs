@@ -2,7 +2,7 @@
 //!
 //! On x86-64 hosts the host's own instructions compute them: results and flags are those of that processor. Elsewhere `f64`
 //! functions do, with the accuracy of `f64`: 53 bits of the 64, and denormals of the 80-bit format count as zeros.
-#![allow(unsafe_code)] // Runs single x87 instructions with all exceptions masked, and leaves the unit as it was.
+#![allow(unsafe_code)] // Runs single x87 instructions that raise nothing, and leaves the unit as it was.
 
 use super::Flags;
 
@@ -53,7 +53,9 @@ pub(crate) struct Answer {
 /// Computes `function` of ST(0) = `x` and ST(1) = `y` under an x87 control word's rounding and precision.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn transcendental(function: Transcendental, x: u128, y: u128, control: u16) -> Answer {
-    let control = control | 0x3f;
+    // Unmasked overflow and underflow change the result, so the host has to know of them; no other exception is pending long
+    // enough to be raised: FNCLEX follows the instruction.
+    let control = control | 0x27;
     let (first, second, status) = match function {
         Transcendental::Sin => host::fsin(x, y, control),
         Transcendental::Cos => host::fcos(x, y, control),
@@ -86,7 +88,7 @@ mod host {
                 let (x, y) = (x.to_le_bytes(), y.to_le_bytes());
                 let (mut first, mut second) = ([0_u8; 16], [0_u8; 16]);
                 let status: u16;
-                // SAFETY: all x87 registers are declared clobbered, exceptions are masked, and FNINIT before and after leaves
+                // SAFETY: all x87 registers are declared clobbered, exceptions are masked or cleared before they are raised, and FNINIT before and after leaves
                 // an empty stack and the control word that compiled code expects. The pointers are to locals of 10 bytes and more.
                 unsafe {
                     asm!(
@@ -97,6 +99,7 @@ mod host {
                         "fnclex",
                         stringify!($name),
                         "fnstsw ax",
+                        "fnclex",
                         "fstp tbyte ptr [{first}]",
                         "fstp tbyte ptr [{second}]",
                         "fninit",

@@ -2,7 +2,7 @@
 
 use super::{INDEFINITE, State, status};
 use crate::engine::software::float::{
-    self, Env, F32, F64, F80, Flags, Kind, Number, Rounding, convert, from_int, round_pack,
+    self, Env, F32, F64, F80, Flags, Format, Kind, Number, Rounding, convert, from_int, round_pack,
 };
 use core::cmp::Ordering;
 
@@ -37,13 +37,25 @@ pub(crate) struct Operand {
 impl Operand {
     /// m32fp.
     pub(crate) fn f32(bits: u32) -> Self {
-        let (bits, flags) = convert(F32, F80, bits.into(), &Env::default());
-        Self { bits, flags }
+        Self::float(F32, bits.into())
     }
 
     /// m64fp.
     pub(crate) fn f64(bits: u64) -> Self {
-        let (bits, flags) = convert(F64, F80, bits.into(), &Env::default());
+        Self::float(F64, bits.into())
+    }
+
+    fn float(format: Format, bits: u128) -> Self {
+        let number = format.unpack(bits);
+        if number.is_nan() {
+            // Still signaling if it was: the operation chooses between its operands by that.
+            let bits = u128::from(number.sign) << 79 | 0x7fff << 64 | number.sig >> 64;
+            return Self {
+                bits,
+                flags: Flags::NONE,
+            };
+        }
+        let (bits, flags) = convert(format, F80, bits, &Env::default());
         Self { bits, flags }
     }
 
@@ -55,10 +67,9 @@ impl Operand {
 }
 
 /// The flags of an operation with its operand's: a conversion's denormal flag counts unless the operation is invalid or
-/// divides by zero, and a signaling NaN that the conversion quieted is still invalid.
+/// divides by zero.
 fn merge(operand: Flags, result: Flags, nan: bool) -> Flags {
-    let first = Flags::INVALID | Flags::ZERO_DIVIDE;
-    if operand.has(Flags::INVALID) || !(result.has(first) || nan) {
+    if !(result.has(Flags::INVALID | Flags::ZERO_DIVIDE) || nan) {
         return operand | result;
     }
     result

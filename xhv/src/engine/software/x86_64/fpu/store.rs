@@ -60,10 +60,12 @@ impl State {
         true
     }
 
-    /// FSTPNCE ST(i) (D9 D8): copies without looking at the tag, and pops.
+    /// FSTPNCE ST(i) (D9 D8): an empty ST(0) is no fault; it is popped, and nothing stored.
     pub(crate) fn fstp_unchecked(&mut self, i: u8) {
         self.status &= !super::status::C1;
-        self.set(i, self.get(0));
+        if !self.is_empty(0) {
+            self.set(i, self.get(0));
+        }
         self.pop();
     }
 

@@ -26,6 +26,8 @@ mod packed;
 mod scalar;
 mod shuffle;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod wide;
 mod xsave;
