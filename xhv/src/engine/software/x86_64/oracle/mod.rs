@@ -342,7 +342,7 @@ fn every_instruction_does_what_the_host_does() {
     let rounds = std::env::var("XHV_ORACLE_ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(8);
+        .unwrap_or(4);
     let only = std::env::var("XHV_ORACLE_ONLY").unwrap_or_default();
     let mut bench = Bench::new();
     let (mut tried, mut sets, mut lacking, mut wrong) = (0, 0, 0, Vec::new());
