@@ -34,10 +34,10 @@ pub(crate) mod mmu;
 pub(crate) mod mode;
 pub(crate) mod msr;
 pub(crate) mod operand;
-pub(crate) mod pio;
-pub(crate) mod register;
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod oracle;
+pub(crate) mod pio;
+pub(crate) mod register;
 pub(crate) mod run;
 pub(crate) mod segment;
 pub(crate) mod sse;
