@@ -1,4 +1,46 @@
 //! Virtual machines on Apple's Hypervisor.framework, Intel and Apple silicon, and on a software CPU everywhere else.
+//!
+//! A complete guest: it adds 5 and 3, prints the sum on a port, and halts.
+//!
+//! ```
+//! use xhv::x86_64::{Exit, Vm, reg};
+//! use xhv::{Error, Gpa};
+//!
+//! fn main() -> Result<(), Error> {
+//!     // mov dx, 3f8h; add al, bl; add al, '0'; out dx, al; hlt
+//!     let code = [0xba, 0xf8, 0x03, 0x00, 0xd8, 0x04, 0x30, 0xee, 0xf4];
+//!     let vm = Vm::new()?;
+//!     vm.map_new(Gpa(0), 0x10000)?;
+//!     vm.write(Gpa(0x1000), &code)?;
+//!     let mut vcpu = vm.create_vcpu()?;
+//!     vcpu.set_real_mode(0, 0x1000)?;
+//!     vcpu.write(reg::RAX, 5)?;
+//!     vcpu.write(reg::RBX, 3)?;
+//!     loop {
+//!         match vcpu.run()? {
+//!             Exit::PortWrite(out) => {
+//!                 assert_eq!((out.port(), out.value()), (0x3f8, u32::from(b'8')));
+//!                 out.finish()?;
+//!             }
+//!             Exit::Hlt(_) => return Ok(()),
+//!             other => panic!("{other:?}"),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | Intel guests: VM, vCPU, exits, snapshots, tables, raw functions | [`x86_64`] |
+//! | Apple-silicon guests: the same | [`aarch64`] |
+//! | Guest memory | [`Memory`], [`Gpa`], [`Permissions`] |
+//! | Engines, and what this host offers | [`Engine`], [`Host`] |
+//! | vCPUs and threads | [`VcpuHandle`], [`VcpuThread`], [`time`] |
+//! | Whole machines in files | [`VmState`] |
+//! | Rows of one's own in tables of one's own | [`spec!`](spec), [`typed`] |
+//!
+//! A VM runs on the framework where the process can use it, and on the software engine elsewhere; the environment variable
+//! `XHV_ENGINE` (`framework` or `software`) and [`x86_64::VmBuilder::engine`] choose. Both answer in the same way, errors included.
 
 extern crate self as xhv;
 
