@@ -9,8 +9,7 @@ use super::vcpu::{Enabled, MsrAccess, Vcpu};
 use super::{msr, reg, vmcs};
 use crate::error::{Code, Error};
 use crate::typed::state::{
-    Difference, Mode, RestoreError, RestoreReport, RowAccess, SaveReport, Table, diff, restore,
-    save,
+    Mode, RestoreError, RestoreReport, RowAccess, SaveReport, Table, restore, save,
 };
 use crate::typed::{Kind, RawRead, RawWrite, Route, RowInfo, space};
 
