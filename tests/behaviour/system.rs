@@ -50,14 +50,14 @@ fn msrs_exit_until_they_are_enabled() {
         assert!(vcpu.read(msr::LSTAR).is_err(), "not enabled");
         exits_with!(vcpu.run().unwrap(), MsrRead(read) {
             assert_eq!(read.index(), 0xc000_0082);
-            read.finish(0x1122_3344_5566_7788).unwrap();
+            read.finish(0x3344_5566_7788).unwrap();
         });
         exits_with!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
         assert_eq!(vcpu.read(reg::RAX).unwrap(), 0x5566_7788);
-        assert_eq!(vcpu.read(reg::RDX).unwrap(), 0x1122_3344);
+        assert_eq!(vcpu.read(reg::RDX).unwrap(), 0x3344);
         vcpu.enable_native_msr(msr::LSTAR.key(), true).unwrap();
         exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
-        assert_eq!(vcpu.read(msr::LSTAR).unwrap(), 0x1122_3344_5566_7788);
+        assert_eq!(vcpu.read(msr::LSTAR).unwrap(), 0x3344_5566_7788);
         assert!(
             vcpu.enable_native_msr(0x277, true).is_err(),
             "PAT is never native"

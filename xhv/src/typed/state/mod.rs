@@ -122,7 +122,12 @@ impl RowInfo {
 
     /// Whether a host may do without the row.
     pub fn may_be_absent(&self) -> bool {
-        self.optional || !self.requires.is_empty() || self.since.is_some() || self.kind == Kind::Msr
+        let is_told_nowhere = self.class == Some(VmcsClass::Unknown);
+        self.optional
+            || is_told_nowhere
+            || !self.requires.is_empty()
+            || self.since.is_some()
+            || self.kind == Kind::Msr
     }
 }
 
