@@ -30,6 +30,8 @@ pub enum End {
     Off,
     /// It asked for a reset.
     Reset,
+    /// The user left.
+    Left,
 }
 
 /// An interrupt line: something to call.

@@ -1,4 +1,5 @@
 //! The examples as a user sees them: started as programs, their output read.
 
+mod dos;
 mod hello_arm;
 mod support;
