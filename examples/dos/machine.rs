@@ -113,7 +113,8 @@ pub fn start(vcpu: &mut Vcpu) -> Result<(), Error> {
         )?;
     }
     vcpu.write(reg::RSP, 0xfffe)?;
-    vcpu.write(reg::RFLAGS, Rflags::IF)
+    // Bit 1 is always set.
+    vcpu.write(reg::RFLAGS, Rflags::from_bits(2) | Rflags::IF)
 }
 
 /// Runs until the guest does something that DOS or the user has to know of.

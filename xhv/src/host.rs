@@ -216,7 +216,7 @@ fn sysctl(_name: &str, _out: &mut [u8]) -> Option<usize> {
     None
 }
 
-fn sysctl_number(name: &str) -> Option<u64> {
+pub(crate) fn sysctl_number(name: &str) -> Option<u64> {
     let mut bytes = [0; 8];
     let len = sysctl(name, &mut bytes)?;
     (len == 4 || len == 8).then(|| u64::from_le_bytes(bytes))

@@ -347,6 +347,21 @@ impl Vm {
         self.0.engine.tsc_clock()
     }
 
+    /// How fast the guest's TSC counts, in Hz: what the system says (`machdep.tsc.frequency`), else what CPUID leaf 15H says; 0 if
+    /// neither does.
+    #[must_use]
+    pub fn tsc_frequency(&self) -> u64 {
+        let told = match self.engine() {
+            Engine::Software => None,
+            _ => crate::host::sysctl_number("machdep.tsc.frequency"),
+        };
+        told.unwrap_or_else(|| {
+            let leaf = engine::cpuid(self.engine(), 0x15, 0);
+            let ratio = u64::from(leaf.ecx) * u64::from(leaf.ebx);
+            ratio.checked_div(u64::from(leaf.eax)).unwrap_or(0)
+        })
+    }
+
     /// A limit of the engine (`hv_capability`): 0 = most vCPUs in a VM, 1 = most address spaces.
     ///
     /// # Errors
