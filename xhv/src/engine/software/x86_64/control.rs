@@ -43,7 +43,9 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
                 return false;
             }
         }
-        Mnemonic::Clts => drop(a.complex_end(i, clts)),
+        Mnemonic::Clts => {
+            a.complex_end(i, clts);
+        }
         Mnemonic::Lmsw => a.complex_end(i, lmsw).r[0] = register_or_memory(i, 0),
         Mnemonic::Smsw => {
             let op = a.complex(i, smsw);

@@ -393,9 +393,10 @@ fn wait_in(cpu: &mut Cpu) -> Result<(), Stop> {
 
 /// Arms what runs with an entry; the entry's checks have passed.
 pub(crate) fn arm(cpu: &mut Cpu, deadline: Option<u64>) {
-    let now = cpu.vmx.clock.now(cpu.retired);
     let timer = cpu.vmx.pin(pin::PREEMPTION_TIMER);
     let retired = cpu.retired;
+    // The host's clock is not cheap beside an exit: it is asked only for a timer.
+    let now = if timer { cpu.vmx.clock.now(retired) } else { 0 };
     let flight = &mut cpu.vmx.flight;
     flight.entering = true;
     flight.stepped = false;

@@ -28,6 +28,8 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod flags;
 pub(crate) mod fpu;
+#[cfg(test)]
+mod guest;
 pub(crate) mod io;
 pub(crate) mod iret;
 pub(crate) mod mmu;

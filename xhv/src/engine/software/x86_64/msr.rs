@@ -3,7 +3,6 @@
 //! As in the framework, every access of a guest exits until the VMM has made an MSR native, or managed with access rights.
 
 use super::cpu::{Cpu, Cr, Seg};
-use super::mode::Size;
 use crate::error::Code;
 
 /// IA32_ARCH_CAPABILITIES: RDCL_NO, IBRS_ALL, SKIP_L1DFL, MDS_NO, TAA_NO … of a CPU that speculates on nothing.
@@ -25,6 +24,7 @@ pub(crate) mod number {
     pub(crate) const SYSENTER_CS: u32 = 0x174;
     pub(crate) const SYSENTER_ESP: u32 = 0x175;
     pub(crate) const SYSENTER_EIP: u32 = 0x176;
+    pub(crate) const TSC_DEADLINE: u32 = 0x6e0;
     pub(crate) const XSS: u32 = 0xda0;
     pub(crate) const EFER: u32 = 0xc000_0080;
     pub(crate) const STAR: u32 = 0xc000_0081;
@@ -213,6 +213,7 @@ impl Cpu {
         let m = &self.msr;
         Some(match msr {
             number::TSC => self.tsc(),
+            number::TSC_DEADLINE => self.vmx.apic.as_ref()?.tsc_deadline(),
             number::SPEC_CTRL => m.spec_ctrl,
             number::ARCH_CAPABILITIES => ARCH_CAPABILITIES,
             number::SYSENTER_CS => m.sysenter_cs,
@@ -247,6 +248,9 @@ impl Cpu {
         );
         if address && !self.canonical_address(value) {
             return None;
+        }
+        if msr == number::TSC_DEADLINE {
+            return self.set_tsc_deadline(value);
         }
         let m = &mut self.msr;
         match msr {
@@ -284,6 +288,17 @@ impl Cpu {
         Some(())
     }
 
+    fn set_tsc_deadline(&mut self, deadline: u64) -> Option<()> {
+        let apic = self.vmx.apic.as_ref()?;
+        let now = self.vmx.clock.now(self.retired);
+        // What the TSC is ahead of the clock; a deadline that has passed fires at once.
+        let ahead = self.tsc().wrapping_sub(now) as i64;
+        let at = i128::from(deadline) - i128::from(ahead);
+        apic.set_tsc_deadline(deadline, u64::try_from(at.max(0)).unwrap_or(u64::MAX));
+        self.check = true;
+        Some(())
+    }
+
     fn set_efer(&mut self, value: u64) -> Option<()> {
         let known = Cr::EFER_SCE | Cr::EFER_LME | Cr::EFER_LMA | Cr::EFER_NXE;
         let paging = self.cr0 & Cr::CR0_PG != 0;
@@ -299,11 +314,6 @@ impl Cpu {
     /// levels.
     pub(crate) fn canonical_address(&self, address: u64) -> bool {
         self.is_canonical(address)
-    }
-
-    /// RIP, RSP and their like in the width that instructions use now.
-    pub(crate) fn width(&self) -> Size {
-        self.mode.code
     }
 }
 

@@ -21,15 +21,21 @@ const DATA: u32 = 0xc093;
 /// Emits operations for the fast system calls.
 pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
-        Mnemonic::Syscall => drop(a.complex_end(i, syscall)),
+        Mnemonic::Syscall => {
+            a.complex_end(i, syscall);
+        }
         Mnemonic::Sysret | Mnemonic::Sysretq => {
             a.complex_end(i, sysret).imm = (i.code() == Code::Sysretq).into();
         }
-        Mnemonic::Sysenter => drop(a.complex_end(i, |cpu, _| sysenter(cpu))),
+        Mnemonic::Sysenter => {
+            a.complex_end(i, |cpu, _| sysenter(cpu));
+        }
         Mnemonic::Sysexit | Mnemonic::Sysexitq => {
             a.complex_end(i, sysexit).imm = (i.code() == Code::Sysexitq).into();
         }
-        Mnemonic::Swapgs => drop(a.complex_end(i, |cpu, _| swapgs(cpu))),
+        Mnemonic::Swapgs => {
+            a.complex_end(i, |cpu, _| swapgs(cpu));
+        }
         _ => return false,
     }
     true

@@ -6,7 +6,9 @@ use super::Done;
 use super::access::Operation;
 use super::cpu::{Activity, Cpu, Cr, Seg};
 use super::decode::{Assembler, gpr_number, operand_size};
+use super::flags::Rflags;
 use super::mode::Size;
+use super::msr::number;
 use super::operand::{displacement, exit_of, information};
 use crate::engine::software::dispatch::{Flow, Slow, Stop};
 use crate::x86_64::entry::field::{primary, secondary};
@@ -39,22 +41,44 @@ mod reason {
 /// Emits operations for this family.
 pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
-        Mnemonic::Hlt => drop(a.complex_end(i, hlt)),
+        Mnemonic::Hlt => {
+            a.complex_end(i, hlt);
+        }
         Mnemonic::Cpuid => {
             a.complex_end(i, |cpu, op| Err(cpu.exit(exit_of(op, reason::CPUID, 0))));
         }
-        Mnemonic::Rdmsr => drop(a.complex_end(i, rdmsr)),
-        Mnemonic::Wrmsr => drop(a.complex_end(i, wrmsr)),
-        Mnemonic::Rdtsc => drop(a.complex_end(i, rdtsc)),
-        Mnemonic::Rdtscp => drop(a.complex_end(i, rdtscp)),
+        Mnemonic::Rdmsr => {
+            a.complex_end(i, rdmsr);
+        }
+        Mnemonic::Wrmsr => {
+            a.complex_end(i, wrmsr);
+        }
+        Mnemonic::Rdtsc => {
+            a.complex_end(i, rdtsc);
+        }
+        Mnemonic::Rdtscp => {
+            a.complex_end(i, rdtscp);
+        }
         Mnemonic::Rdpid => a.complex(i, rdpid).r[0] = gpr_number(i.op0_register()),
-        Mnemonic::Rdpmc => drop(a.complex_end(i, rdpmc)),
-        Mnemonic::Invd => drop(a.complex_end(i, invd)),
-        Mnemonic::Wbinvd | Mnemonic::Wbnoinvd => drop(a.complex_end(i, wbinvd)),
-        Mnemonic::Invlpg => drop(a.complex_end(i, invlpg)),
+        Mnemonic::Rdpmc => {
+            a.complex_end(i, rdpmc);
+        }
+        Mnemonic::Invd => {
+            a.complex_end(i, invd);
+        }
+        Mnemonic::Wbinvd | Mnemonic::Wbnoinvd => {
+            a.complex_end(i, wbinvd);
+        }
+        Mnemonic::Invlpg => {
+            a.complex_end(i, invlpg);
+        }
         Mnemonic::Invpcid => a.complex_end(i, invpcid).r[0] = gpr_number(i.op0_register()),
-        Mnemonic::Xsetbv => drop(a.complex_end(i, xsetbv)),
-        Mnemonic::Pause => drop(a.complex_end(i, pause)),
+        Mnemonic::Xsetbv => {
+            a.complex_end(i, xsetbv);
+        }
+        Mnemonic::Pause => {
+            a.complex_end(i, pause);
+        }
         Mnemonic::Monitor => {
             a.complex_end(i, |cpu, op| {
                 wait_hint(cpu, op, primary::MONITOR, reason::MONITOR)
@@ -65,6 +89,7 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
                 wait_hint(cpu, op, primary::MWAIT, reason::MWAIT)
             });
         }
+        Mnemonic::Rdrand | Mnemonic::Rdseed => random(i, a),
         Mnemonic::Rdfsbase => base(i, a, Seg::Fs, false),
         Mnemonic::Rdgsbase => base(i, a, Seg::Gs, false),
         Mnemonic::Wrfsbase => base(i, a, Seg::Fs, true),
@@ -97,9 +122,9 @@ impl Cpu {
         self.gpr[RDX] = value >> 32;
     }
 
-    /// The exit of RDRAND (`seed` false) or RDSEED, if the controls ask for it: to be called before the instruction does anything.
+    /// The exit of RDRAND (`seed` false) or RDSEED, if the controls ask for it.
     /// `register` and `bytes` are those of the destination.
-    pub(crate) fn random_exit(
+    fn random_exit(
         &mut self,
         op: &Operation,
         seed: bool,
@@ -133,6 +158,10 @@ fn hlt(cpu: &mut Cpu, op: &Operation) -> Done {
 
 /// Whether an MSR access exits.
 fn msr_exits(cpu: &Cpu, msr: u32, write: bool) -> bool {
+    // The deadline of the APIC timer belongs to the APIC, where that is inside.
+    if msr == number::TSC_DEADLINE && cpu.vmx.apic.is_some() {
+        return false;
+    }
     !cpu.vmx.on(primary::MSR_BITMAPS) || cpu.vmx.msr.exits(msr, write)
 }
 
@@ -294,6 +323,21 @@ fn wait_hint(cpu: &mut Cpu, op: &Operation, control: u32, reason: u16) -> Done {
     }
     cpu.exit_if(op, control, reason)?;
     Err(cpu.ud())
+}
+
+/// RDRAND and RDSEED: they always succeed, with CF = 1 and the other status flags clear.
+fn random(i: &Instruction, a: &mut Assembler) {
+    let op = a.complex_end(i, |cpu, op| {
+        let bytes = op.imm as usize;
+        cpu.random_exit(op, op.r[1] != 0, op.r[0], bytes)?;
+        let value = cpu.random();
+        cpu.write_gpr(op.r[0], bytes, value);
+        cpu.lazy.set_status(Rflags::CF);
+        Ok(Flow::Next)
+    });
+    op.r[0] = gpr_number(i.op0_register());
+    op.r[1] = (i.mnemonic() == Mnemonic::Rdseed).into();
+    op.imm = operand_size(i, 0) as u64;
 }
 
 fn base(i: &Instruction, a: &mut Assembler, seg: Seg, write: bool) {

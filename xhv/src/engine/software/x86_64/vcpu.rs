@@ -159,7 +159,8 @@ impl Vcpu {
     fn run_for(&mut self, deadline: Option<u64>) -> Result<(), Code> {
         self.information = Information::Vmx;
         // A cancel that came first: nothing is entered, and an event to inject stays.
-        if self.cpu.view.slot().take(Attention::CANCEL) != 0 {
+        let asked = self.cpu.view.slot().attention() & Attention::CANCEL != 0;
+        if asked && self.cpu.view.slot().take(Attention::CANCEL) != 0 {
             self.cpu.vmx.flight.entering = true;
             self.vmcs.record(&mut self.cpu, &vmx::canceled());
             return Ok(());

@@ -5,6 +5,7 @@
 use super::timer::Timer;
 
 /// Offsets of registers in the APIC page.
+#[allow(dead_code)] // Ranges of registers are matched by number.
 pub(crate) mod offset {
     pub(crate) const ID: u32 = 0x20;
     pub(crate) const VERSION: u32 = 0x30;

@@ -54,10 +54,6 @@ impl Timer {
         self.divide
     }
 
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
-    }
-
     /// IA32_TSC_DEADLINE: zero once it has fired.
     pub(crate) fn deadline(&self) -> u64 {
         self.deadline

@@ -148,12 +148,6 @@ impl Controls {
         matches == wanted
     }
 
-    /// Whether something at an instruction boundary has to be watched: windows, timers, the monitor trap flag.
-    pub(crate) fn watches_boundaries(&self) -> bool {
-        let windows = primary::INTERRUPT_WINDOW | primary::NMI_WINDOW | primary::MONITOR_TRAP_FLAG;
-        self.on(windows) || self.flight.tpr_below
-    }
-
     /// Whether the monitor trap flag is set: code runs one instruction at a time.
     #[inline]
     pub(crate) fn steps(&self) -> bool {

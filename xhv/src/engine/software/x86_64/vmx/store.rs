@@ -304,8 +304,12 @@ fn control(cpu: &Cpu, field: u32) -> Result<u64, Code> {
         f::APIC_ACCESS => c.apic_page,
         f::XSS_EXITING_BITMAP => c.xss_exiting,
         f::EPTP => return Err(Code::BAD_ARGUMENT),
-        // What the framework has for itself reads as zero; what no header names is no field.
+        // What the framework has for itself reads as zero, and so does exit information that this CPU has no use for; what no header
+        // names is no field.
         _ => {
+            if field >> 10 & 3 == 1 && field & 0x3ff < 8 {
+                return Ok(0);
+            }
             let known = crate::x86_64::vmcs::ALL.iter();
             let named = known
                 .filter(|row| row.key == field)
