@@ -240,7 +240,9 @@ impl Vcpu {
     /// [`Error::Call`] if `gpa` is no page.
     pub fn set_apic_address(&mut self, gpa: Gpa) -> Result<(), Error> {
         let answer = self.engine.set_apic_address(gpa.0);
-        self.told("hv_vmx_vcpu_set_apic_address", answer)
+        self.told("hv_vmx_vcpu_set_apic_address", answer)?;
+        self.apic_page = gpa;
+        Ok(())
     }
 
     /// As [`Vcpu::set_apic_address`], in another address space (macOS 12.0, looked up at run time).
@@ -249,7 +251,9 @@ impl Vcpu {
     /// As there; [`Error::Unavailable`] on older systems.
     pub fn set_apic_address_in(&mut self, space: &super::Space, gpa: Gpa) -> Result<(), Error> {
         let answer = self.engine.set_apic_address_space(space.id(), gpa.0);
-        self.told("hv_vmx_vcpu_set_apic_address_space", answer)
+        self.told("hv_vmx_vcpu_set_apic_address_space", answer)?;
+        self.apic_page = gpa;
+        Ok(())
     }
 
     /// Queues an interrupt of an external 8259; one can wait.
