@@ -234,7 +234,8 @@ impl Vcpu {
         answer.map_err(|code| self.failed(call, code))
     }
 
-    /// Puts the APIC page at `gpa`: accesses exit as such, or go to the engine's local APIC.
+    /// Puts the APIC page at `gpa`, in place of what is mapped there: accesses go to the engine's local APIC, or to the client as
+    /// MMIO. Needs the control `VIRTUALIZE_APIC_ACCESSES`, which the presets set for a VM with [`super::VmOptions::ACCEL_APIC`].
     ///
     /// # Errors
     /// [`Error::Call`] if `gpa` is no page.
