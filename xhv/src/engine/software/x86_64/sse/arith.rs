@@ -15,12 +15,14 @@ use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec};
 use super::compare::cmp;
 use super::convert::*;
-use super::float::{Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes};
+use super::float::{
+    Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes, quick_lanes, quiet,
+};
 use super::operand::{
     Aligned, Fields, Mem, Reg, Source, Width, function, immediate, immediate_of, in_memory,
     register,
 };
-use crate::engine::software::dispatch::{Flow, Path};
+use crate::engine::software::dispatch::{Flow, Path, Stop};
 use crate::engine::software::float::{self, Flags, Rounding};
 
 /// Takes floating-point arithmetic.
@@ -96,12 +98,19 @@ fn packed<R: Real, O: Operation2>(i: &Instruction, asm: &mut Assembler) {
 struct Scalar<R, O, S>(PhantomData<(R, O, S)>);
 
 impl<R: Real, O: Operation2, S: Source> Exec for Scalar<R, O, S> {
-    const MEMORY: bool = S::MEMORY;
+    // Whatever is not quick goes the slow way.
+    const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let b = R::of(S::get::<P>(cpu, op)?);
         let a = cpu.xmm(op.r[1]);
+        if !P::SLOW {
+            let result = O::quick(R::of(a), b).filter(|_| quiet(cpu.fpu.mxcsr));
+            let result = result.ok_or(Stop::Miss)?;
+            cpu.set_xmm(op.r[0], result.insert(a), false);
+            return Ok(Flow::Next);
+        }
         let mut context = cpu.float();
         let result = O::apply::<R>(&mut context, R::of(a), b);
         cpu.settle(&context)?;
@@ -113,11 +122,17 @@ impl<R: Real, O: Operation2, S: Source> Exec for Scalar<R, O, S> {
 struct Packed<R, O, S>(PhantomData<(R, O, S)>);
 
 impl<R: Real, O: Operation2, S: Source> Exec for Packed<R, O, S> {
-    const MEMORY: bool = S::MEMORY;
+    const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let b = S::get::<P>(cpu, op)?;
+        if !P::SLOW {
+            let result = quick_lanes::<R, O>(cpu.xmm(op.r[1]), b);
+            let result = result.filter(|_| quiet(cpu.fpu.mxcsr)).ok_or(Stop::Miss)?;
+            cpu.set_xmm(op.r[0], result, false);
+            return Ok(Flow::Next);
+        }
         let mut context = cpu.float();
         let result = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), b);
         cpu.settle(&context)?;

@@ -13,7 +13,7 @@ use super::super::flags::Rflags;
 use super::super::fpu::order_flags;
 use super::float::{Context, Real};
 use super::operand::{Aligned, Fields, Mem, Reg, Source, Width, immediate, in_memory, register};
-use crate::engine::software::dispatch::{Flow, Path};
+use crate::engine::software::dispatch::{Flow, Path, Stop};
 use crate::engine::software::float;
 
 const GREATER: u8 = 1;
@@ -105,12 +105,21 @@ fn compare<R: Real, T: crate::engine::software::memory::Scalar, const SIGNALING:
 struct Compare<R, const SIGNALING: bool, S>(PhantomData<(R, S)>);
 
 impl<R: Real, const SIGNALING: bool, S: Source> Exec for Compare<R, SIGNALING, S> {
-    const MEMORY: bool = S::MEMORY;
+    // Operands that could raise something go the slow way.
+    const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let b = R::of(S::get::<P>(cpu, op)?);
         let a = R::of(cpu.xmm(op.r[0]));
+        if !P::SLOW {
+            let usual = |x: R| x.ordinary() || x.is_zero();
+            if !(usual(a) && usual(b)) {
+                return Err(Stop::Miss);
+            }
+            cpu.lazy.set_status(order_flags(a.partial_cmp(&b)));
+            return Ok(Flow::Next);
+        }
         let mut context = cpu.float();
         let order = order(&mut context, a, b, SIGNALING);
         cpu.settle(&context)?;

@@ -10,7 +10,7 @@ use super::super::access::{Operation, Segmented};
 use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec, gpr_number};
 use super::arith::each;
-use super::float::{Context, Real};
+use super::float::{Context, Real, quiet};
 use super::operand::{Fields, Mem, Reg, Source, Width, immediate, in_memory, register};
 use super::packed::start_mmx;
 use crate::engine::software::dispatch::{Flow, Path, Slow, Stop};
@@ -205,7 +205,7 @@ impl Source for General {
 struct FromGeneral<R, const WIDE: bool, S>(PhantomData<(R, S)>);
 
 impl<R: Real, const WIDE: bool, S: Source> Exec for FromGeneral<R, WIDE, S> {
-    const MEMORY: bool = S::MEMORY;
+    const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
@@ -215,6 +215,16 @@ impl<R: Real, const WIDE: bool, S: Source> Exec for FromGeneral<R, WIDE, S> {
         } else {
             (bits as i32).into()
         };
+        if !P::SLOW {
+            // 32 bits always fit in a double.
+            let exact = !WIDE && R::FORMAT.precision > 32;
+            if !exact && !quiet(cpu.fpu.mxcsr) {
+                return Err(Stop::Miss);
+            }
+            let result = R::nearest(value).insert(cpu.xmm(op.r[1]));
+            cpu.set_xmm(op.r[0], result, immediate(op) != 0);
+            return Ok(Flow::Next);
+        }
         let mut context = cpu.float();
         let result: R = from_int(&mut context, value);
         cpu.settle(&context)?;
@@ -222,6 +232,19 @@ impl<R: Real, const WIDE: bool, S: Source> Exec for FromGeneral<R, WIDE, S> {
         cpu.set_xmm(op.r[0], result, immediate(op) != 0);
         Ok(Flow::Next)
     }
+}
+
+/// The number towards zero if it is neither denormal nor out of range.
+#[inline(always)]
+fn quick_to_int<R: Real>(x: R, wide: bool) -> Option<i64> {
+    let value = x.truncated();
+    let fits = if wide {
+        // The cast saturates; 2^63 - 1 can be a result of that only.
+        value != i64::MIN && value != i64::MAX
+    } else {
+        i64::from(value as i32) == value
+    };
+    (fits && (x.ordinary() || x.is_zero())).then_some(value)
 }
 
 fn to_general<R: Real, T: crate::engine::software::memory::Scalar, const TRUNCATE: bool>(
@@ -244,11 +267,18 @@ struct ToGeneral<R, const TRUNCATE: bool, const WIDE: bool, S>(PhantomData<(R, S
 impl<R: Real, const TRUNCATE: bool, const WIDE: bool, S: Source> Exec
     for ToGeneral<R, TRUNCATE, WIDE, S>
 {
-    const MEMORY: bool = S::MEMORY;
+    const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let x = R::of(S::get::<P>(cpu, op)?);
+        if !P::SLOW {
+            let value = quick_to_int(x, WIDE)
+                .filter(|&value| TRUNCATE && quiet(cpu.fpu.mxcsr) || R::nearest(value) == x);
+            let value = value.ok_or(Stop::Miss)? as u64;
+            cpu.gpr[usize::from(op.r[0] & 15)] = if WIDE { value } else { (value as u32).into() };
+            return Ok(Flow::Next);
+        }
         let mut context = cpu.float();
         let width = if WIDE { 64 } else { 32 };
         let value = to_int(&mut context, x, width, TRUNCATE);

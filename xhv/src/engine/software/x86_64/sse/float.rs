@@ -3,6 +3,8 @@
 //! Arithmetic tries the host's `f32` and `f64` first (`float::Host`), which vouch for result and exactness in the common case. All
 //! else is computed exactly in integers.
 
+use core::ops;
+
 use super::super::cpu::Cpu;
 use crate::engine::software::dispatch::Stop;
 use crate::engine::software::float::host::Host;
@@ -110,11 +112,39 @@ impl Cpu {
     }
 }
 
+/// Whether a guest needs to know nothing but results as long as only "inexact" can be raised: that is set already and masked, and
+/// rounding is to nearest.
+#[inline(always)]
+pub(super) fn quiet(mxcsr: u32) -> bool {
+    mxcsr & (ROUNDING | INEXACT | INEXACT << MASK_SHIFT) == INEXACT | INEXACT << MASK_SHIFT
+}
+
 /// A format that SSE computes in.
-pub(super) trait Real: Host<Bits: Scalar> + PartialOrd + 'static {
+pub(super) trait Real:
+    Host<Bits: Scalar>
+    + PartialOrd
+    + ops::Add<Output = Self>
+    + ops::Sub<Output = Self>
+    + ops::Mul<Output = Self>
+    + ops::Div<Output = Self>
+    + 'static
+{
     const FORMAT: Format;
     /// Lanes of 128 bits.
     const LANES: usize;
+
+    /// Whether a result is normal, and not at the edge of the denormals, where underflow would have to be looked at.
+    fn ordinary(self) -> bool;
+    /// Whether an operand is not denormal.
+    fn no_denormal(self) -> bool;
+    /// Whether it is a zero.
+    fn is_zero(self) -> bool;
+    /// The square root.
+    fn root(self) -> Self;
+    /// Towards zero, as `as` does it.
+    fn truncated(self) -> i64;
+    /// To nearest.
+    fn nearest(value: i64) -> Self;
 
     /// Lane `n` of a vector.
     #[inline(always)]
@@ -144,24 +174,66 @@ pub(super) trait Real: Host<Bits: Scalar> + PartialOrd + 'static {
     }
 }
 
-impl Real for f32 {
-    const FORMAT: Format = F32;
-    const LANES: usize = 4;
+macro_rules! real {
+    ($($float:ident $bits:ident $format:ident $lanes:literal $fraction:literal;)*) => {$(
+        impl Real for $float {
+            const FORMAT: Format = $format;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn ordinary(self) -> bool {
+                // The sign shifted out, exponents 2 to the largest finite one.
+                let least: $bits = 2 << ($fraction + 1);
+                let infinity: $bits = !0 << ($fraction + 1);
+                (self.to_bits() << 1).wrapping_sub(least) < infinity - least
+            }
+
+            #[inline(always)]
+            fn no_denormal(self) -> bool {
+                // Zero wraps around to the largest number.
+                let normal: $bits = 1 << ($fraction + 1);
+                (self.to_bits() << 1).wrapping_sub(1) >= normal - 1
+            }
+
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                self.to_bits() << 1 == 0
+            }
+
+            #[inline(always)]
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn truncated(self) -> i64 {
+                self as i64
+            }
+
+            #[inline(always)]
+            fn nearest(value: i64) -> Self {
+                value as $float
+            }
+        }
+    )*};
 }
 
-impl Real for f64 {
-    const FORMAT: Format = F64;
-    const LANES: usize = 2;
+real! {
+    f32 u32 F32 4 23;
+    f64 u64 F64 2 52;
 }
 
 /// A lane operation of two operands.
 pub(super) trait Operation2: 'static {
     /// Computes one lane.
     fn apply<R: Real>(context: &mut Context, a: R, b: R) -> R;
+
+    /// Computes one lane by the host, if nothing but "inexact" can be raised then; for guests that are [`quiet`].
+    fn quick<R: Real>(a: R, b: R) -> Option<R>;
 }
 
 macro_rules! arithmetic {
-    ($($name:ident $f:ident;)*) => {$(
+    ($($name:ident $f:ident $zero:expr;)*) => {$(
         #[derive(Debug)]
         pub(super) struct $name;
 
@@ -174,15 +246,23 @@ macro_rules! arithmetic {
                 }
                 exactly(context, a, b, float::$f)
             }
+
+            #[inline(always)]
+            fn quick<R: Real>(a: R, b: R) -> Option<R> {
+                let result = ops::$name::$f(a, b);
+                let exact_zero: fn(R, R) -> bool = $zero;
+                let fine = result.ordinary() || result.is_zero() && exact_zero(a, b);
+                (fine && a.no_denormal() && b.no_denormal()).then_some(result)
+            }
         }
     )*};
 }
 
 arithmetic! {
-    Add add;
-    Sub sub;
-    Mul mul;
-    Div div;
+    Add add |_, _| true;
+    Sub sub |_, _| true;
+    Mul mul |a, b| a.is_zero() || b.is_zero();
+    Div div |a, _| a.is_zero();
 }
 
 type Exact = fn(Format, u128, u128, &Env) -> (u128, Flags);
@@ -209,6 +289,12 @@ impl Operation2 for Sqrt {
         }
         exactly(context, b, b, |f, a, _, env| float::sqrt(f, a, env))
     }
+
+    #[inline(always)]
+    fn quick<R: Real>(_: R, b: R) -> Option<R> {
+        let result = b.root();
+        (result.ordinary() && b.no_denormal()).then_some(result)
+    }
 }
 
 /// MIN (`LESS`) and MAX: the second operand unless the first is less or greater; so if one is a NaN, and for zeros.
@@ -233,6 +319,14 @@ impl<const LESS: bool> Operation2 for Extreme<LESS> {
         let chosen = if order == Some(wanted) { a } else { b };
         flush(context, chosen)
     }
+
+    #[inline(always)]
+    fn quick<R: Real>(a: R, b: R) -> Option<R> {
+        let first = if LESS { a < b } else { a > b };
+        let chosen = if first { a } else { b };
+        let fine = (a.ordinary() || a.is_zero()) && (b.ordinary() || b.is_zero());
+        fine.then_some(chosen)
+    }
 }
 
 /// Denormal operands count as zeros under DAZ, also where an operand is the result.
@@ -254,4 +348,15 @@ pub(super) fn lanes<R: Real, O: Operation2>(context: &mut Context, a: u128, b: u
         result |= lane.bits() << (size * n);
     }
     result
+}
+
+/// The same by [`Operation2::quick`].
+#[inline(always)]
+pub(super) fn quick_lanes<R: Real, O: Operation2>(a: u128, b: u128) -> Option<u128> {
+    let size = 8 * <R::Bits as Scalar>::SIZE as usize;
+    let mut result = 0;
+    for n in 0..R::LANES {
+        result |= O::quick::<R>(R::lane(a, n), R::lane(b, n))?.bits() << (size * n);
+    }
+    Some(result)
 }

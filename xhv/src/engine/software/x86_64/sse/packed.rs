@@ -176,6 +176,13 @@ impl<const VEX: bool, S: Source> Exec for Lane<VEX, S> {
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        if !S::MEMORY {
+            let (mut result, xmm) = (0, &cpu.fpu.xmm);
+            let [a, b] = [op.r[1], op.imm as u8].map(|n| &xmm[usize::from(n & 15)]);
+            (row(op).in_place)(&mut result, a, b, immediate(op));
+            cpu.set_xmm(op.r[0], result, VEX);
+            return Ok(Flow::Next);
+        }
         let b = S::get::<P>(cpu, op)?;
         let result = (row(op).function)(cpu.xmm(op.r[1]), b, immediate(op));
         cpu.set_xmm(op.r[0], result, VEX);
