@@ -15,9 +15,7 @@ use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec};
 use super::compare::cmp;
 use super::convert::*;
-use super::float::{
-    Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes, quick_lanes, quiet,
-};
+use super::float::{Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes, quiet};
 use super::operand::{
     Aligned, Fields, Mem, Reg, Source, Width, function, immediate, immediate_of, in_memory,
     register,
@@ -103,14 +101,18 @@ impl<R: Real, O: Operation2, S: Source> Exec for Scalar<R, O, S> {
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let b = R::of(S::get::<P>(cpu, op)?);
-        let a = cpu.xmm(op.r[1]);
+        let b: R = S::low::<P, R>(cpu, op)?;
+        // The first source of a legacy encoding is the destination.
+        let register = &mut cpu.fpu.xmm[usize::from(op.r[0] & 15)];
         if !P::SLOW {
-            let result = O::quick(R::of(a), b).filter(|_| quiet(cpu.fpu.mxcsr));
-            let result = result.ok_or(Stop::Miss)?;
-            cpu.set_xmm(op.r[0], result.insert(a), false);
+            let result = O::quick(R::low(register), b).ok_or(Stop::Miss)?;
+            if !quiet(cpu.fpu.mxcsr) {
+                return Err(Stop::Miss);
+            }
+            result.set_low(register);
             return Ok(Flow::Next);
         }
+        let a = *register;
         let mut context = cpu.float();
         let result = O::apply::<R>(&mut context, R::of(a), b);
         cpu.settle(&context)?;
@@ -126,13 +128,20 @@ impl<R: Real, O: Operation2, S: Source> Exec for Packed<R, O, S> {
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let b = S::get::<P>(cpu, op)?;
         if !P::SLOW {
-            let result = quick_lanes::<R, O>(cpu.xmm(op.r[1]), b);
-            let result = result.filter(|_| quiet(cpu.fpu.mxcsr)).ok_or(Stop::Miss)?;
-            cpu.set_xmm(op.r[0], result, false);
+            let loaded = if S::MEMORY { S::get::<P>(cpu, op)? } else { 0 };
+            let xmm = &mut cpu.fpu.xmm;
+            let source = &xmm[usize::from(op.imm as u8 & 15)];
+            let b = if S::MEMORY { &loaded } else { source };
+            let result = R::quick_lanes::<O>(&xmm[usize::from(op.r[0] & 15)], b);
+            let result = result.ok_or(Stop::Miss)?;
+            if !quiet(cpu.fpu.mxcsr) {
+                return Err(Stop::Miss);
+            }
+            *bytemuck::cast_mut(&mut xmm[usize::from(op.r[0] & 15)]) = result;
             return Ok(Flow::Next);
         }
+        let b = S::get::<P>(cpu, op)?;
         let mut context = cpu.float();
         let result = lanes::<R, O>(&mut context, cpu.xmm(op.r[1]), b);
         cpu.settle(&context)?;

@@ -110,8 +110,8 @@ impl<R: Real, const SIGNALING: bool, S: Source> Exec for Compare<R, SIGNALING, S
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let b = R::of(S::get::<P>(cpu, op)?);
-        let a = R::of(cpu.xmm(op.r[0]));
+        let b: R = S::low::<P, R>(cpu, op)?;
+        let a = R::low(&cpu.fpu.xmm[usize::from(op.r[0] & 15)]);
         if !P::SLOW {
             let usual = |x: R| x.ordinary() || x.is_zero();
             if !(usual(a) && usual(b)) {

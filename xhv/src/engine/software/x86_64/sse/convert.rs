@@ -221,8 +221,13 @@ impl<R: Real, const WIDE: bool, S: Source> Exec for FromGeneral<R, WIDE, S> {
             if !exact && !quiet(cpu.fpu.mxcsr) {
                 return Err(Stop::Miss);
             }
-            let result = R::nearest(value).insert(cpu.xmm(op.r[1]));
-            cpu.set_xmm(op.r[0], result, immediate(op) != 0);
+            let result = R::nearest(value);
+            if immediate(op) == 0 {
+                result.set_low(&mut cpu.fpu.xmm[usize::from(op.r[0] & 15)]);
+            } else {
+                let result = result.insert(cpu.xmm(op.r[1]));
+                cpu.set_xmm(op.r[0], result, true);
+            }
             return Ok(Flow::Next);
         }
         let mut context = cpu.float();
@@ -271,7 +276,7 @@ impl<R: Real, const TRUNCATE: bool, const WIDE: bool, S: Source> Exec
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let x = R::of(S::get::<P>(cpu, op)?);
+        let x: R = S::low::<P, R>(cpu, op)?;
         if !P::SLOW {
             let value = quick_to_int(x, WIDE)
                 .filter(|&value| TRUNCATE && quiet(cpu.fpu.mxcsr) || R::nearest(value) == x);

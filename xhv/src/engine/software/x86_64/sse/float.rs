@@ -5,6 +5,8 @@
 
 use core::ops;
 
+use bytemuck::{cast, cast_mut, cast_ref};
+
 use super::super::cpu::Cpu;
 use crate::engine::software::dispatch::Stop;
 use crate::engine::software::float::host::Host;
@@ -145,6 +147,13 @@ pub(super) trait Real:
     fn truncated(self) -> i64;
     /// To nearest.
     fn nearest(value: i64) -> Self;
+    /// The low lane of a register. Only its bytes are loaded, and by `set_low` stored: the host forwards what was stored
+    /// just before to a load of the same size.
+    fn low(register: &u128) -> Self;
+    /// Replaces the low lane of a register.
+    fn set_low(self, register: &mut u128);
+    /// [`Operation2::quick`] on all lanes.
+    fn quick_lanes<O: Operation2>(a: &u128, b: &u128) -> Option<[u64; 2]>;
 
     /// Lane `n` of a vector.
     #[inline(always)]
@@ -213,6 +222,29 @@ macro_rules! real {
             #[inline(always)]
             fn nearest(value: i64) -> Self {
                 value as $float
+            }
+
+            #[inline(always)]
+            fn low(register: &u128) -> Self {
+                cast_ref::<u128, [$float; $lanes]>(register)[0]
+            }
+
+            #[inline(always)]
+            fn set_low(self, register: &mut u128) {
+                cast_mut::<u128, [$float; $lanes]>(register)[0] = self;
+            }
+
+            #[inline(always)]
+            fn quick_lanes<O: Operation2>(a: &u128, b: &u128) -> Option<[u64; 2]> {
+                let (a, b): (&[Self; $lanes], &[Self; $lanes]) = (cast_ref(a), cast_ref(b));
+                let (mut results, mut fine) = ([0.0; $lanes], true);
+                for n in 0..$lanes {
+                    match O::quick(a[n], b[n]) {
+                        Some(result) => results[n] = result,
+                        None => fine = false,
+                    }
+                }
+                fine.then_some(cast(results))
             }
         }
     )*};
@@ -348,15 +380,4 @@ pub(super) fn lanes<R: Real, O: Operation2>(context: &mut Context, a: u128, b: u
         result |= lane.bits() << (size * n);
     }
     result
-}
-
-/// The same by [`Operation2::quick`].
-#[inline(always)]
-pub(super) fn quick_lanes<R: Real, O: Operation2>(a: u128, b: u128) -> Option<u128> {
-    let size = 8 * <R::Bits as Scalar>::SIZE as usize;
-    let mut result = 0;
-    for n in 0..R::LANES {
-        result |= O::quick::<R>(R::lane(a, n), R::lane(b, n))?.bits() << (size * n);
-    }
-    Some(result)
 }

@@ -2,23 +2,36 @@
 //!
 //! Lanes are numbered from the low end; operands are (first source, second source, immediate).
 
-use bytemuck::cast;
+use bytemuck::{cast, cast_mut, cast_ref};
 
-/// Applies a function to each pair of lanes.
-macro_rules! each {
-    ($type:ty, $n:literal, $a:expr, $b:expr, $f:expr) => {{
-        let (a, b): ([$type; $n], [$type; $n]) = (cast($a), cast($b));
-        let f: fn($type, $type) -> $type = $f;
-        cast::<[$type; $n], u128>(core::array::from_fn(|n| f(a[n], b[n])))
-    }};
-}
-
+/// Applies a function to each pair of lanes: by value, and in `places` from one vector's place to another's, which compiles to vector
+/// instructions of the host.
 macro_rules! lanewise {
-    ($($name:ident $type:ty, $n:literal, $f:expr;)*) => {$(
-        pub(super) fn $name(a: u128, b: u128, _: u8) -> u128 {
-            each!($type, $n, a, b, $f)
+    ($($name:ident $type:ty, $n:literal, $f:expr;)*) => {
+        $(
+            pub(super) fn $name(a: u128, b: u128, immediate: u8) -> u128 {
+                let mut result = 0;
+                places::$name(&mut result, &a, &b, immediate);
+                result
+            }
+        )*
+
+        pub(super) mod places {
+            use super::*;
+
+            $(
+                #[inline(always)]
+                pub(in super::super) fn $name(result: &mut u128, a: &u128, b: &u128, _: u8) {
+                    let (a, b): (&[$type; $n], &[$type; $n]) = (cast_ref(a), cast_ref(b));
+                    let result: &mut [$type; $n] = cast_mut(result);
+                    let f: fn($type, $type) -> $type = $f;
+                    for n in 0..$n {
+                        result[n] = f(a[n], b[n]);
+                    }
+                }
+            )*
         }
-    )*};
+    };
 }
 
 const fn mask8(yes: bool) -> u8 {

@@ -8,6 +8,7 @@ use iced_x86::{EncodingKind, Instruction, OpKind, Register};
 
 use super::super::access::{Long, Operation, Segmented};
 use super::super::cpu::Cpu;
+use super::float::Real;
 use crate::engine::software::dispatch::{Path, Stop};
 use crate::engine::software::memory::Scalar;
 
@@ -205,6 +206,11 @@ pub(super) trait Source: 'static {
     const MEMORY: bool;
     /// The low 16 bytes, or what there is of them.
     fn get<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<u128, Stop>;
+    /// The low lane as a floating-point number.
+    #[inline(always)]
+    fn low<P: Path, R: Real>(cpu: &mut Cpu, op: &Operation) -> Result<R, Stop> {
+        Ok(R::of(Self::get::<P>(cpu, op)?))
+    }
     /// Both halves of a 32-byte operand.
     fn get2<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<(u128, u128), Stop>;
 }
@@ -219,6 +225,11 @@ impl Source for Reg {
     #[inline(always)]
     fn get<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<u128, Stop> {
         Ok(cpu.xmm(op.imm as u8))
+    }
+
+    #[inline(always)]
+    fn low<P: Path, R: Real>(cpu: &mut Cpu, op: &Operation) -> Result<R, Stop> {
+        Ok(R::low(&cpu.fpu.xmm[usize::from(op.imm as u8 & 15)]))
     }
 
     #[inline(always)]

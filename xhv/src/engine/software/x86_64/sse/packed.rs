@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use bytemuck::{cast_mut, cast_ref};
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::super::Done;
@@ -12,9 +13,9 @@ use super::operand::{
     Aligned, Fields, Mem, Reg, Source, Width, extra, function, immediate, immediate_of, in_memory,
     register,
 };
-use super::table::{Kind, Mmx, ROWS, Row, find, row_of};
+use super::table::{InPlace, Kind, Mmx, ROWS, Row, find, row_of};
 use super::{crypto, shuffle};
-use crate::engine::software::dispatch::{Flow, Path, Slow};
+use crate::engine::software::dispatch::{Flow, Path, Slow, Stop};
 
 /// Takes the instructions of the table.
 pub(super) fn decode(i: &Instruction, asm: &mut Assembler) -> bool {
@@ -154,11 +155,27 @@ impl<const N: usize, S: Source> Exec for Frequent<N, S> {
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        let b = S::get::<P>(cpu, op)?;
-        let result = (const { ROWS[N].function })(cpu.xmm(op.r[1]), b, immediate(op));
-        cpu.set_xmm(op.r[0], result, false);
+        in_place::<P, S>(cpu, op, const { ROWS[N].in_place })?;
         Ok(Flow::Next)
     }
+}
+
+/// Applies a function of vectors in their places.
+#[inline(always)]
+fn in_place<P: Path, S: Source>(
+    cpu: &mut Cpu,
+    op: &Operation,
+    function: InPlace,
+) -> Result<(), Stop> {
+    let loaded = if S::MEMORY { S::get::<P>(cpu, op)? } else { 0 };
+    let (mut result, xmm) = (0_u128, &mut cpu.fpu.xmm);
+    let [a, source] = [op.r[1], op.imm as u8].map(|n| &xmm[usize::from(n & 15)]);
+    let b = if S::MEMORY { &loaded } else { source };
+    function(&mut result, a, b, immediate(op));
+    // Copied as an array, and so in one piece.
+    let result: [u64; 2] = *cast_ref(&result);
+    *cast_mut(&mut xmm[usize::from(op.r[0] & 15)]) = result;
+    Ok(())
 }
 
 #[inline(always)]
@@ -176,16 +193,10 @@ impl<const VEX: bool, S: Source> Exec for Lane<VEX, S> {
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        if !S::MEMORY {
-            let (mut result, xmm) = (0, &cpu.fpu.xmm);
-            let [a, b] = [op.r[1], op.imm as u8].map(|n| &xmm[usize::from(n & 15)]);
-            (row(op).in_place)(&mut result, a, b, immediate(op));
-            cpu.set_xmm(op.r[0], result, VEX);
-            return Ok(Flow::Next);
+        in_place::<P, S>(cpu, op, row(op).in_place)?;
+        if VEX {
+            cpu.fpu.high[usize::from(op.r[0] & 15)] = 0;
         }
-        let b = S::get::<P>(cpu, op)?;
-        let result = (row(op).function)(cpu.xmm(op.r[1]), b, immediate(op));
-        cpu.set_xmm(op.r[0], result, VEX);
         Ok(Flow::Next)
     }
 }
@@ -273,7 +284,7 @@ fn decode_mmx(i: &Instruction, asm: &mut Assembler, row: &Row, number: u16) -> b
 }
 
 /// What every MMX instruction begins with.
-pub(super) fn start_mmx(cpu: &mut Cpu) -> Result<(), crate::engine::software::dispatch::Stop> {
+pub(super) fn start_mmx(cpu: &mut Cpu) -> Result<(), Stop> {
     if cpu.fpu.pending() {
         return Err(cpu.mf());
     }

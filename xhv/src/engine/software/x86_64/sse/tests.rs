@@ -8,6 +8,7 @@ use super::super::decode::Assembler;
 use super::super::fpu::State;
 use super::super::tests::Machine;
 use crate::engine::software::dispatch::{Block, Outcome};
+use crate::x86_64::entry::field::{primary, secondary};
 
 const AREA: u64 = 0x4000;
 
@@ -18,6 +19,8 @@ fn machine() -> Machine {
     machine.cpu.xcr0 = 0x207;
     machine.cpu.update_mode();
     machine.cpu.gpr[3] = AREA;
+    machine.cpu.vmx.primary |= primary::SECONDARY;
+    machine.cpu.vmx.secondary_written |= secondary::XSAVES;
     machine
 }
 
@@ -254,6 +257,15 @@ fn xrstor_initializes_what_the_area_leaves_out_and_refuses_what_is_reserved() {
     // MXCSR is loaded with SSE or AVX, and has reserved bits.
     m.memory.write(AREA + 0x800 + 26, &[1]).unwrap();
     assert_eq!(run(&mut m.cpu, |a| a.xrstor64(ptr(rbx))), Some(13));
+}
+
+#[test]
+fn xsaves_needs_its_control_and_privilege() {
+    let mut m = machine();
+    m.cpu.vmx.secondary_written = 0;
+    assert_eq!(run(&mut m.cpu, |a| a.xsaves64(ptr(rbx))), Some(6));
+    assert_eq!(run(&mut m.cpu, |a| a.xrstors64(ptr(rbx))), Some(6));
+    assert_eq!(run(&mut m.cpu, |a| a.xsavec64(ptr(rbx))), None);
 }
 
 #[test]

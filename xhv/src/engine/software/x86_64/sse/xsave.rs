@@ -10,6 +10,7 @@ use super::super::fpu::{Component, MXCSR_INIT, MXCSR_MASK, components};
 use super::super::mode::Size;
 use super::{EM, OSXSAVE, TS};
 use crate::engine::software::dispatch::{Flow, Slow, Stop};
+use crate::x86_64::entry::field::secondary;
 
 const X87: u64 = Component::X87.bit();
 const SSE: u64 = Component::Sse.bit();
@@ -181,10 +182,21 @@ fn compacted_offset(present: u64, component: Component) -> u64 {
     576 + if below & AVX != 0 { 256 } else { 0 }
 }
 
+/// XSAVES and XRSTORS: a VMX control has to enable them, and CPL be 0. No bit of IA32_XSS exists that they could exit for.
+fn supervisor_allowed(cpu: &mut Cpu) -> Result<(), Stop> {
+    if !cpu.vmx.on2(secondary::XSAVES) {
+        return Err(cpu.ud());
+    }
+    if cpu.cpl() != 0 {
+        return Err(cpu.gp(0));
+    }
+    Ok(())
+}
+
 /// XSAVEC and, with `supervisor`, XSAVES: compacted format.
 fn xsavec(cpu: &mut Cpu, op: &Operation, supervisor: bool) -> Done {
-    if supervisor && cpu.cpl() != 0 {
-        return Err(cpu.gp(0));
+    if supervisor {
+        supervisor_allowed(cpu)?;
     }
     cpu.want_aligned::<Slow>(op, 63)?;
     let mask = requested(cpu) & cpu.xcr0;
@@ -277,8 +289,8 @@ fn load(cpu: &mut Cpu, op: &Operation, take_these: u64, format: u64) -> Result<L
 
 /// XRSTOR and, with `supervisor`, XRSTORS.
 fn xrstor(cpu: &mut Cpu, op: &Operation, supervisor: bool) -> Done {
-    if supervisor && cpu.cpl() != 0 {
-        return Err(cpu.gp(0));
+    if supervisor {
+        supervisor_allowed(cpu)?;
     }
     cpu.want_aligned::<Slow>(op, 63)?;
     let (present, format) = header(cpu, op, supervisor)?;
