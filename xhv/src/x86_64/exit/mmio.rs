@@ -60,7 +60,7 @@ impl<'v> MmioRead<'v> {
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn finish(self, value: u64) -> Result<(), Error> {
-        self.vcpu.answer_bus(self.access, value).map(drop)
+        self.vcpu.answer_bus(self.access, value)
     }
 }
 
@@ -92,7 +92,7 @@ impl<'v> MmioWrite<'v> {
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn finish(self) -> Result<(), Error> {
-        self.vcpu.answer_bus(self.access, 0).map(drop)
+        self.vcpu.answer_bus(self.access, 0)
     }
 }
 

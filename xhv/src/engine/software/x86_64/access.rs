@@ -421,7 +421,7 @@ impl Cpu {
         access: Access,
         value: T,
     ) -> Result<(), Stop> {
-        let first = self.translate(linear, access)?;
+        let first = self.translate_store(linear, access)?;
         let room = PAGE - linear % PAGE;
         if T::SIZE <= room {
             let stored = self.view.store_physical(first, value);

@@ -3,6 +3,7 @@
 //! `mode` derives from this state what decoding and memory access depend on, `access` and `mmu` reach guest memory.
 
 use super::flags::{Flags, Rflags};
+use super::mmu::StoreEntry;
 use super::mode::{Mode, Span};
 use super::{fpu, msr, vmx};
 use crate::engine::software::dispatch::Stop;
@@ -235,6 +236,10 @@ pub(crate) struct Cpu {
     pub(crate) limit: u64,
     /// Something wants the block to end behind the current instruction: decoded code was written, a data breakpoint was met.
     pub(crate) code_hit: bool,
+    /// The branch at RIP leads out of the code segment: #GP(0) is due.
+    pub(crate) refused: bool,
+    /// Recent translations for stores, for pages that the TLB must not let stores to: see [`Cpu::store_linear`].
+    pub(crate) stores: [StoreEntry; 8],
     /// Something is pending that `events::boundary` has to look at.
     pub(crate) check: bool,
     pub(crate) seg: [Segment; 6],
@@ -297,6 +302,8 @@ impl Cpu {
             retired: 0,
             limit: u64::MAX,
             code_hit: false,
+            refused: false,
+            stores: [StoreEntry::default(); 8],
             check: false,
             seg: [data, code, data, data, data, data],
             ldtr: Segment {

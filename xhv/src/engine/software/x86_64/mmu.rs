@@ -78,6 +78,17 @@ impl Ept {
     }
 }
 
+/// A translation that has been used for a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoreEntry {
+    page: u64,
+    gpa: u64,
+    /// Good while `Cpu::translations` is this.
+    translations: u32,
+    regime: u8,
+    known: bool,
+}
+
 /// Bits of paging-structure entries (Intel SDM vol. 3, 5.3 to 5.5).
 const P: u64 = 1;
 const RW: u64 = 1 << 1;
@@ -136,6 +147,30 @@ impl Cpu {
         }
         self.fill(linear, &page);
         Ok(page.gpa)
+    }
+
+    /// As [`Cpu::translate`] for a store, but remembers: stores to a page that holds code as well all come here, and a walk for each
+    /// would make such data slow.
+    pub(crate) fn translate_store(&mut self, linear: u64, access: Access) -> Result<u64, Stop> {
+        let page = linear & !(PAGE - 1);
+        let tag = StoreEntry {
+            page,
+            gpa: 0,
+            translations: self.translations,
+            regime: self.mode.regime as u8,
+            known: !access.implicit && access.write && !self.mode.watch,
+        };
+        let slot = (linear / PAGE) as usize % 8;
+        let entry = self.stores[slot];
+        if tag.known && (StoreEntry { gpa: 0, ..entry }) == tag {
+            return Ok(entry.gpa | (linear & (PAGE - 1)));
+        }
+        let gpa = self.translate(linear, access)?;
+        self.stores[slot] = StoreEntry {
+            gpa: gpa & !(PAGE - 1),
+            ..tag
+        };
+        Ok(gpa)
     }
 
     /// The same without side effects, for debuggers and checks.

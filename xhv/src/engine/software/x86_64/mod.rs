@@ -30,6 +30,8 @@ pub(crate) mod flags;
 pub(crate) mod fpu;
 #[cfg(test)]
 mod guest;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod io;
 pub(crate) mod iret;
 pub(crate) mod mmu;
@@ -38,11 +40,15 @@ pub(crate) mod msr;
 pub(crate) mod operand;
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod oracle;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod oracle_integer;
 pub(crate) mod pio;
 pub(crate) mod register;
 pub(crate) mod run;
 pub(crate) mod segment;
 pub(crate) mod sse;
+#[cfg(test)]
+mod suite_286;
 pub(crate) mod syscall;
 pub(crate) mod system;
 pub(crate) mod tables;

@@ -92,6 +92,8 @@ pub(crate) struct Mode {
     pub(crate) linear_mask: u64,
     /// Code segment, for fetches: zero in 64-bit mode.
     pub(crate) cs_base: u64,
+    /// Bits at the top of an instruction pointer that have to repeat the one below them: 0 outside of 64-bit mode.
+    pub(crate) unused: u32,
     /// One past the last offset that may be fetched; all ones in 64-bit mode.
     pub(crate) cs_end: u64,
     /// Everything that decoding may depend on: `code`, `stack`, `protected`, `v8086`, `long`, and `fp`.
@@ -147,6 +149,11 @@ impl Cpu {
             regime: self.regime(cpl),
             linear_mask: if is64 { !0 } else { 0xffff_ffff },
             cs_base: if is64 { 0 } else { cs.base },
+            unused: match (is64, self.cr4 & Cr::CR4_LA57 != 0) {
+                (false, _) => 0,
+                (true, false) => 16,
+                (true, true) => 7,
+            },
             cs_end: if is64 { !0 } else { u64::from(cs.limit) + 1 },
             decode: 0,
             fp: fp as u8,

@@ -201,8 +201,9 @@ impl Access {
             return false;
         }
         let needed = if write { WRITE } else { READ };
-        let granted = self.managed(msr).map_or(0, |known| known.access);
-        granted & needed == 0
+        !self
+            .managed(msr)
+            .is_some_and(|known| known.access & needed != 0)
     }
 }
 

@@ -80,6 +80,9 @@ impl Cpu {
     fn between<W: World>(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
         loop {
             self.limit = self.retired.saturating_add(QUANTUM);
+            if core::mem::take(&mut self.refused) {
+                return Err(self.gp(0));
+            }
             let bits = self.view.slot().attention();
             if bits & Attention::MAP != 0 && self.view.refresh() {
                 self.remapped(blocks);

@@ -11,7 +11,7 @@ use super::cpu::{Cpu, RIP, Seg, ZERO};
 use super::exec;
 use super::exec::fused::Comparison;
 use super::mode::{Mode, Size};
-use crate::engine::software::dispatch::{Flow, Op, Path, Step};
+use crate::engine::software::dispatch::{Flow, Op, Path, Step, Stop};
 
 /// A family of instructions: emits operations for one of its own, or answers false.
 pub(crate) type Family = fn(&Instruction, &mut Assembler) -> bool;
@@ -46,7 +46,7 @@ const FAMILIES: &[Family] = &[
 
 /// An instruction's step. What [`Step`] is to the dispatcher, with the bookkeeping of RIP done by [`At`].
 pub(crate) trait Exec: 'static {
-    /// Touches memory through its path.
+    /// Touches memory through its path, or may raise an exception: has a slow copy. An error of the fast one means to run the slow one.
     const MEMORY: bool = false;
     /// Always ends its block.
     const ENDS: bool = false;
@@ -65,7 +65,11 @@ impl<X: Exec> Step<Cpu> for At<X> {
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let done = X::run::<P>(cpu, op);
-        if done == Err(crate::engine::software::dispatch::Stop::Trap) {
+        if X::MEMORY && !P::SLOW {
+            // Whatever it was, the slow copy finds it again: so the fast one needs no call that is not its last act.
+            return done.map_err(|_| Stop::Miss);
+        }
+        if done == Err(Stop::Trap) {
             cpu.trapped(op);
         }
         done
@@ -269,7 +273,7 @@ fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -
         Ok(Flow::Next) if cpu.code_hit => {
             cpu.rip = here.wrapping_add(u64::from(op.len)) & cpu.mode.code.mask();
             cpu.code_hit = false;
-            cpu.retired += u64::from(op.x[2]);
+            cpu.retired = cpu.retired.wrapping_add(u64::from(op.x[2]));
             Ok(Flow::End)
         }
         Ok(Flow::Next) => {
@@ -277,7 +281,7 @@ fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -
             done
         }
         Ok(_) => {
-            cpu.retired += u64::from(op.x[2]);
+            cpu.retired = cpu.retired.wrapping_add(u64::from(op.x[2]));
             done
         }
         Err(_) => {
@@ -332,7 +336,8 @@ pub(crate) fn gpr_number(register: Register) -> u8 {
         Register::AH | Register::CH | Register::DH | Register::BH => {
             0x80 | (register as u8 - Register::AH as u8)
         }
-        _ => register.number() as u8,
+        // The number of the whole register: iced counts SPL to R15L from another base.
+        _ => register.full_register().number() as u8,
     }
 }
 

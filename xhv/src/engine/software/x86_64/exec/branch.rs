@@ -17,13 +17,30 @@ use crate::engine::software::x86_64::mode::{MASKS, Size};
 pub(crate) fn jump(cpu: &mut Cpu, op: &Operation, by: u64) -> Done {
     let target = cpu.rip.wrapping_add(by) & MASKS[usize::from(op.x[1] & 3)];
     if target >= cpu.mode.cs_end {
-        return Err(outside(cpu));
+        return refuse(cpu, op);
     }
     cpu.retired += u64::from(op.x[2]);
     if by == 0 && cpu.may_loop() {
         return Ok(Flow::Again);
     }
     cpu.rip = target;
+    Ok(Flow::End)
+}
+
+/// A relative branch that would leave the code segment: ends the block with RIP on it, and the run loop raises #GP(0). (No call,
+/// so that the handlers of branches have no registers to save.)
+#[inline(always)]
+fn refuse(cpu: &mut Cpu, op: &Operation) -> Done {
+    // Of a fused operation the branch is the second instruction: bit 7 of the length, and the first one's length.
+    let first = if op.len & 0x80 != 0 {
+        u64::from(op.len & 0x7f)
+    } else {
+        0
+    };
+    cpu.rip = cpu.rip.wrapping_add(u64::from(op.at) + first) & cpu.mode.code.mask();
+    cpu.retired += u64::from(op.x[2]) - 1;
+    cpu.refused = true;
+    cpu.check = true;
     Ok(Flow::End)
 }
 
@@ -37,12 +54,13 @@ fn jump_to(cpu: &mut Cpu, op: &Operation, target: u64) -> Done {
 
 /// Refuses targets outside of the code segment, and such that are not canonical.
 #[inline(always)]
-fn check_target(cpu: &mut Cpu, target: u64) -> Result<(), Stop> {
-    let folded = ((target << 7) as i64 >> 7) as u64;
-    if target >= cpu.mode.cs_end || folded != target || !cpu.is_canonical_or_legacy(target) {
-        return Err(outside(cpu));
+fn check_target<P: Path>(cpu: &mut Cpu, target: u64) -> Result<(), Stop> {
+    let unused = cpu.mode.unused & 63;
+    let folded = ((target << unused) as i64 >> unused) as u64;
+    if target < cpu.mode.cs_end && folded == target {
+        return Ok(());
     }
-    Ok(())
+    Err(if P::SLOW { outside(cpu) } else { Stop::Miss })
 }
 
 #[cold]
@@ -56,11 +74,6 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn may_loop(&self) -> bool {
         self.retired < self.limit && !self.check && self.view.slot().attention() == 0
-    }
-
-    #[inline(always)]
-    fn is_canonical_or_legacy(&self, target: u64) -> bool {
-        self.mode.code != Size::Bits64 || self.is_canonical(target)
     }
 }
 
@@ -90,12 +103,12 @@ impl<C: Condition> Exec for Jcc<C> {
 struct JmpTo<T, S>(PhantomData<(T, S)>);
 
 impl<T: Int, S: Source> Exec for JmpTo<T, S> {
-    const MEMORY: bool = S::MEMORY;
+    const MEMORY: bool = true;
     const ENDS: bool = true;
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let target = S::get::<P, T>(cpu, op)?.wide();
-        check_target(cpu, target)?;
+        check_target::<P>(cpu, target)?;
         jump_to(cpu, op, target)
     }
 }
@@ -109,7 +122,7 @@ impl<T: Int, K: Stack> Exec for Call<T, K> {
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let back = cpu.next_rip(op);
         let target = T::narrow(cpu.rip.wrapping_add(op.imm)).wide();
-        check_target(cpu, target)?;
+        check_target::<P>(cpu, target)?;
         K::push::<P, T>(cpu, T::narrow(back))?;
         jump_to(cpu, op, target)
     }
@@ -124,7 +137,7 @@ impl<T: Int, S: Source, K: Stack> Exec for CallTo<T, S, K> {
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let target = S::get::<P, T>(cpu, op)?.wide();
         let back = cpu.next_rip(op);
-        check_target(cpu, target)?;
+        check_target::<P>(cpu, target)?;
         K::push::<P, T>(cpu, T::narrow(back))?;
         jump_to(cpu, op, target)
     }
@@ -140,7 +153,7 @@ impl<T: Int, K: Stack> Exec for Ret<T, K> {
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let rsp = cpu.gpr[RSP];
         let target = K::pop::<P, T>(cpu)?.wide();
-        if let Err(stop) = check_target(cpu, target) {
+        if let Err(stop) = check_target::<P>(cpu, target) {
             cpu.gpr[RSP] = rsp;
             return Err(stop);
         }

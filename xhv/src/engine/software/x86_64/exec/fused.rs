@@ -126,8 +126,8 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
             branch_size(i) as u8
         };
         op.imm = (target & 0xffff_ffff) | (old.imm << 32);
-        // Two instructions: if the first faults, one less has been executed.
-        op.len = 0x80;
+        // Two instructions: if the first faults, one less has been executed; if the branch is refused, it is behind the first.
+        op.len = 0x80 | old.len;
     }
     emitted
 }

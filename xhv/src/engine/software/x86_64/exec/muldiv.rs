@@ -86,7 +86,7 @@ impl<T: Int, A: Source, const BY_IMMEDIATE: bool> Exec for Imul<T, A, BY_IMMEDIA
 struct Div<T, S, const SIGNED: bool>(PhantomData<(T, S)>);
 
 impl<T: Int, S: Source, const SIGNED: bool> Exec for Div<T, S, SIGNED> {
-    const MEMORY: bool = S::MEMORY;
+    const MEMORY: bool = true;
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let divisor = S::get::<P, T>(cpu, op)?;
@@ -102,7 +102,7 @@ impl<T: Int, S: Source, const SIGNED: bool> Exec for Div<T, S, SIGNED> {
             divide(low, high, divisor)
         };
         let Some((quotient, remainder)) = divided else {
-            return Err(overflow(cpu));
+            return Err(if P::SLOW { overflow(cpu) } else { Stop::Miss });
         };
         put_pair(cpu, quotient, remainder);
         Ok(Flow::Next)

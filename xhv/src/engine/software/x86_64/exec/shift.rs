@@ -18,8 +18,8 @@ use crate::engine::software::x86_64::flags::Flags;
 pub(crate) trait Shift: 'static {
     /// Sets all status flags, not only CF and OF.
     const ALL_FLAGS: bool;
-    /// Result, CF and OF for a count that is not zero, masked to 5 or 6 bits. `None`: nothing changes.
-    fn apply<T: Int>(a: T, count: u32, cf: bool) -> Option<(T, bool, bool)>;
+    /// Result, CF and OF for a count that is not zero, masked to 5 or 6 bits.
+    fn apply<T: Int>(a: T, count: u32, cf: bool) -> (T, bool, bool);
 }
 
 fn top<T: Int>(value: u64) -> bool {
@@ -34,7 +34,7 @@ macro_rules! shift {
         impl Shift for $name {
             const ALL_FLAGS: bool = $all;
             #[inline(always)]
-            fn apply<$T: Int>($a: $T, $count: u32, $cf: bool) -> Option<($T, bool, bool)> $body
+            fn apply<$T: Int>($a: $T, $count: u32, $cf: bool) -> ($T, bool, bool) $body
         }
     )*};
 }
@@ -44,36 +44,33 @@ shift! {
         // One bit more than the operand has room for is CF.
         let r = u128::from(a.wide()) << count;
         let (cf, r) = ((r >> T::BITS) & 1 != 0, r as u64);
-        Some((T::narrow(r), cf, cf != top::<T>(r)))
+        (T::narrow(r), cf, cf != top::<T>(r))
     }
     Shr(true) |a, count, _cf, T| {
         let r = a.wide() >> (count - 1);
-        Some((T::narrow(r >> 1), r & 1 != 0, top::<T>((r >> 1) ^ (r & (1 << (T::BITS - 1))))))
+        (T::narrow(r >> 1), r & 1 != 0, top::<T>((r >> 1) ^ (r & (1 << (T::BITS - 1)))))
     }
     Sar(true) |a, count, _cf, T| {
         let r = a.signed() >> (count - 1);
-        Some((T::narrow((r >> 1) as u64), r & 1 != 0, false))
+        (T::narrow((r >> 1) as u64), r & 1 != 0, false)
     }
     Rol(false) |a, count, _cf, T| {
         let r = rotate_left::<T>(a, count);
-        Some((r, r.wide() & 1 != 0, (r.wide() & 1 != 0) != top::<T>(r.wide())))
+        (r, r.wide() & 1 != 0, (r.wide() & 1 != 0) != top::<T>(r.wide()))
     }
     Ror(false) |a, count, _cf, T| {
         let r = rotate_left::<T>(a, T::BITS - count % T::BITS);
         let cf = top::<T>(r.wide());
-        Some((r, cf, cf != top::<T>(r.wide() << 1)))
+        (r, cf, cf != top::<T>(r.wide() << 1))
     }
     Rcl(false) |a, count, cf, T| {
-        let (r, cf) = through_carry::<T>(a, cf, count % (T::BITS + 1))?;
-        Some((r, cf, cf != top::<T>(r.wide())))
+        let (r, cf) = through_carry::<T>(a, cf, count % (T::BITS + 1));
+        (r, cf, cf != top::<T>(r.wide()))
     }
     Rcr(false) |a, count, cf, T| {
-        let count = count % (T::BITS + 1);
-        if count == 0 {
-            return None;
-        }
-        let (r, cf) = through_carry::<T>(a, cf, T::BITS + 1 - count)?;
-        Some((r, cf, top::<T>(r.wide()) != top::<T>(r.wide() << 1)))
+        let by = T::BITS + 1 - count % (T::BITS + 1);
+        let (r, cf) = through_carry::<T>(a, cf, by % (T::BITS + 1));
+        (r, cf, top::<T>(r.wide()) != top::<T>(r.wide() << 1))
     }
 }
 
@@ -86,14 +83,11 @@ fn rotate_left<T: Int>(a: T, count: u32) -> T {
 
 /// Rotates the operand with CF above it to the left.
 #[inline(always)]
-fn through_carry<T: Int>(a: T, cf: bool, count: u32) -> Option<(T, bool)> {
-    if count == 0 {
-        return None;
-    }
+fn through_carry<T: Int>(a: T, cf: bool, count: u32) -> (T, bool) {
     let all = T::BITS + 1;
     let value = u128::from(a.wide()) | u128::from(cf) << T::BITS;
     let r = (value << count) | (value >> (all - count));
-    Some((T::narrow(r as u64), r >> T::BITS & 1 != 0))
+    (T::narrow(r as u64), r >> T::BITS & 1 != 0)
 }
 
 #[inline(always)]
@@ -118,9 +112,8 @@ impl<S: Shift, T: Int, N: Source> Exec for OnReg<S, T, N> {
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let count = masked::<T>(N::get::<P, u8>(cpu, op)?);
         let a = T::get(cpu, op.r[0]);
-        if count != 0
-            && let Some((r, cf, of)) = S::apply(a, count, cpu.lazy.cf())
-        {
+        if count != 0 {
+            let (r, cf, of) = S::apply(a, count, cpu.lazy.cf());
             T::put(cpu, op.r[0], r);
             set_flags(&mut cpu.lazy, S::ALL_FLAGS, r, cf, of);
         } else {
@@ -140,11 +133,7 @@ impl<S: Shift, T: Int, N: Source> Exec for OnMem<S, T, N> {
         let cf = cpu.lazy.cf();
         let mut done = None;
         Segmented::update::<P, T>(cpu, op, false, |a| {
-            done = if count == 0 {
-                None
-            } else {
-                S::apply(a, count, cf)
-            };
+            done = (count != 0).then(|| S::apply(a, count, cf));
             done.map_or(a, |(r, ..)| r)
         })?;
         if let Some((r, cf, of)) = done {

@@ -128,6 +128,8 @@ impl Element for Cmps {
 /// Repeat prefixes, in `r[0]`.
 const REPEAT: u8 = 1;
 const REPEAT_NOT_EQUAL: u8 = 2;
+/// Elements, or pages of them, after which a repetition lets the world look at its timers.
+const TURNS: u32 = 1024;
 
 /// Writes the low bits of a register that the address size covers: a doubleword clears the rest.
 pub(crate) fn put_masked(cpu: &mut Cpu, number: usize, size: u8, value: u64) {
@@ -165,7 +167,7 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         advance::<E, T>(cpu, size, 1);
         return Ok(Flow::Next);
     }
-    loop {
+    for turn in 0.. {
         let count = cpu.gpr[1] & mask;
         if count == 0 {
             return Ok(Flow::Next);
@@ -176,13 +178,15 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         if E::COMPARES && cpu.lazy.zf() == (op.r[0] == REPEAT_NOT_EQUAL) || done == count {
             return Ok(Flow::Next);
         }
-        if cpu.code_hit || !cpu.may_loop() {
+        if cpu.code_hit || !cpu.may_loop() || turn > TURNS {
             // Others first: RIP stays here. The instruction is not over, so it does not count.
             cpu.code_hit = false;
+            cpu.limit = 0;
             cpu.retired = cpu.retired.wrapping_sub(1);
             return Ok(Flow::End);
         }
     }
+    Ok(Flow::Next)
 }
 
 /// Does some elements, one at least; answers how many.
