@@ -48,3 +48,8 @@ pub mod my {
         }
     }
 }
+
+/// The examples of the language reference, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../spec/README.md")]
+pub mod reference {}

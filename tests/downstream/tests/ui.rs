@@ -2,46 +2,15 @@
 //! `XHV_BLESS=1` writes these anew.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// The library that this test itself was linked with, or a newer build of it.
-fn library(folder: &Path) -> PathBuf {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let is_library = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("libxhv-") && name.ends_with(".rlib")
-    };
-    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
-    entries
-        .filter(is_library)
-        .max_by_key(modified)
-        .expect("libxhv-*.rlib beside this test")
-}
+mod common;
 
 /// `line:column: error: message` for each error.
 fn errors(case: &Path) -> String {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap();
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .args([
-            "--edition",
-            "2024",
-            "--crate-type",
-            "lib",
-            "--emit",
-            "metadata",
-            "--error-format",
-            "short",
-        ])
-        .arg("-L")
-        .arg(folder)
-        .arg("--extern")
-        .arg(format!("xhv={}", library(folder).display()))
+    let output = common::rustc()
+        .args(["--emit", "metadata", "--error-format", "short"])
         .arg("-o")
-        .arg(folder.join(format!("ui-{}.rmeta", std::process::id())))
+        .arg(common::scratch("rmeta"))
         .arg(case)
         .output()
         .expect("rustc runs");

@@ -202,65 +202,51 @@ fn emit_row(fields: &Fields, row: &FieldRow) -> TokenStream {
         None => place,
     };
     let docs = docs(&row.facts, 0, &place, None);
-    let raw = integer(fields.width.bits);
     if is_flag(row) {
         let bit = hex(1 << lsb);
         return quote!(#docs pub const #name: Self = Self::from_bits(#bit););
     }
-    let (shift, bits) = (lsb as u32, hex(mask(row)));
+    let accessors = emit_accessors(fields, row, name);
+    quote!(#docs #accessors)
+}
+
+/// Getter and setter of a field that is no flag.
+fn emit_accessors(fields: &Fields, row: &FieldRow, name: &Ident) -> TokenStream {
+    let raw = integer(fields.width.bits);
+    let (shift, bits) = (row.bits().1 as u32, hex(mask(row)));
+    let small = integer(row.width());
     let getter = getter_name(name);
-    let setter = format_ident!(
-        "with_{}",
-        getter.to_string().trim_end_matches('_'),
-        span = name.span()
-    );
+    let plain = getter.to_string();
+    let setter = format_ident!("with_{}", plain.trim_end_matches('_'), span = name.span());
     let setter_doc =
         format!("The value with `{name}` replaced; bits of `value` beyond the field are dropped.");
-    let get = quote!((self.bits() >> #shift) & #bits);
-    let keep = quote!(self.bits() & !(#bits << #shift));
-    match &row.what {
+    let bits_of_field = quote!((self.bits() >> #shift) & #bits);
+    // Conversions of other people's types are trait functions, which are not `const`.
+    let (constness, ty, get, number) = match &row.what {
         What::Typed(_, ty) => {
             let ty = &ty.tokens;
-
-            quote! {
-                #docs
-                #[inline(always)]
-                pub fn #getter(self) -> #ty { <#ty as ::xhv::typed::Bits>::from_u128((#get) as u128) }
-                #[doc = #setter_doc]
-                #[inline(always)]
-                #[must_use]
-                pub fn #setter(self, value: #ty) -> Self {
-                    Self::from_bits((#keep) | ((<#ty as ::xhv::typed::Bits>::into_u128(value) as #raw & #bits) << #shift))
-                }
-            }
+            let get = quote!(<#ty as ::xhv::typed::Bits>::from_u128((#bits_of_field) as u128));
+            let number = quote!(<#ty as ::xhv::typed::Bits>::into_u128(value));
+            (None, ty.clone(), get, number)
         }
         What::Values(..) => {
-            let (ty, small) = (values_type(fields, name), integer(row.width()));
-            quote! {
-                #docs
-                #[inline(always)]
-                pub const fn #getter(self) -> #ty { #ty((#get) as #small) }
-                #[doc = #setter_doc]
-                #[inline(always)]
-                #[must_use]
-                pub const fn #setter(self, value: #ty) -> Self {
-                    Self::from_bits((#keep) | ((value.0 as #raw & #bits) << #shift))
-                }
-            }
+            let ty = values_type(fields, name);
+            let get = quote!(#ty((#bits_of_field) as #small));
+            (Some(quote!(const)), quote!(#ty), get, quote!(value.0))
         }
         _ => {
-            let small = integer(row.width());
-            quote! {
-                #docs
-                #[inline(always)]
-                pub const fn #getter(self) -> #small { ((#get)) as #small }
-                #[doc = #setter_doc]
-                #[inline(always)]
-                #[must_use]
-                pub const fn #setter(self, value: #small) -> Self {
-                    Self::from_bits((#keep) | ((value as #raw & #bits) << #shift))
-                }
-            }
+            let get = quote!((#bits_of_field) as #small);
+            (Some(quote!(const)), quote!(#small), get, quote!(value))
+        }
+    };
+    quote! {
+        #[inline(always)]
+        pub #constness fn #getter(self) -> #ty { #get }
+        #[doc = #setter_doc]
+        #[inline(always)]
+        #[must_use]
+        pub #constness fn #setter(self, value: #ty) -> Self {
+            Self::from_bits((self.bits() & !(#bits << #shift)) | ((#number as #raw & #bits) << #shift))
         }
     }
 }

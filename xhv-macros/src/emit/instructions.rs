@@ -122,11 +122,15 @@ fn emit_info(row: &Pattern) -> TokenStream {
             ::xhv::typed::PatternField { name: #field, msb: #msb, lsb: #lsb, signed: #signed }
         }
     });
-    let doc = row.facts.doc.as_ref().map(|doc| quote!(doc: #doc,));
+    let doc = row
+        .facts
+        .doc
+        .clone()
+        .unwrap_or_else(|| proc_macro2::Literal::string(""));
     quote! {
         ::xhv::typed::InstructionInfo {
             name: #name, mask: #mask, value: #value, fields: &[#(#fields),*], overrides: &[#(#overrides),*],
-            #doc ..::xhv::typed::InstructionInfo::EMPTY
+            doc: #doc,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Writes a checked spec file out as Rust: mostly constants of the types in `xhv::typed`, with absolute paths only.
 
+mod ctypes;
 mod exits;
 mod fields;
 mod framework;

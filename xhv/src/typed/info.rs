@@ -372,18 +372,6 @@ pub struct InstructionInfo {
     pub doc: &'static str,
 }
 
-impl InstructionInfo {
-    /// A row of which the table tells nothing.
-    pub const EMPTY: InstructionInfo = InstructionInfo {
-        name: "",
-        mask: 0,
-        value: 0,
-        fields: &[],
-        overrides: &[],
-        doc: "",
-    };
-}
-
 /// A field of an instruction.
 #[derive(Clone, Copy, Debug)]
 pub struct PatternField {

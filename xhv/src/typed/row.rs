@@ -100,11 +100,14 @@ accesses! {
     NoAccess false false:;
 }
 
+/// Types of a row; a function, so that the row is `Send` and `Sync` whatever they are.
+type Marker<S, T, A> = fn() -> (S, T, A);
+
 /// A row of a table: its key in space `S`, with values of type `T` and access `A`.
 pub struct Row<S: Space, T, A = ReadWrite> {
     key: u32,
     info: &'static RowInfo,
-    kind: PhantomData<fn() -> (S, T, A)>,
+    kind: PhantomData<Marker<S, T, A>>,
 }
 
 impl<S: Space, T, A> Clone for Row<S, T, A> {
