@@ -404,7 +404,7 @@ fn partial_remainder(a: u128, b: u128, nearest: bool, env: &Env) -> (u128, Flags
         return (bits, flags | raised, Some(codes));
     }
     // Too far apart: take away as much as lowers the exponent by 32 to 63, and say that it is incomplete.
-    let by = 32 + (x.exp - y.exp & 31);
+    let by = 32 + ((x.exp - y.exp) & 31);
     let lifted = Number {
         exp: x.exp - by,
         ..y

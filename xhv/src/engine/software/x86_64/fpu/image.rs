@@ -161,6 +161,7 @@ impl State {
 
     /// Takes an XSAVE image in standard format; components that its header leaves out, and those it is too short for, get their
     /// initial configuration. Answers PKRU.
+    #[allow(clippy::wrong_self_convention)] // The counterpart of `to_xsave`; it must leave the state alone if it fails.
     pub(crate) fn from_xsave(&mut self, image: &[u8]) -> Result<u32, BadImage> {
         if image.len() < size_of_standard(0) {
             return Err(BadImage);

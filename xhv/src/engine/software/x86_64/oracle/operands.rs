@@ -44,7 +44,7 @@ impl Random {
             5 => random & 0x800f_ffff_ffff_ffff,
             6 => {
                 (random & 0x800f_ffff_ffff_ffff)
-                    | 0x3800_0000_0000_0000 + (self.next() & 0x7f0 << 52)
+                    | (0x3800_0000_0000_0000 + (self.next() & (0x7f0 << 52)))
             }
             _ => random,
         }

@@ -9,8 +9,8 @@ use super::super::Done;
 use super::super::access::{Operation, Segmented};
 use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec, gpr_number};
-use super::arith::each;
 use super::float::{Context, Real, quiet};
+use super::functions::each;
 use super::operand::{Fields, Mem, Reg, Source, Width, immediate, in_memory, register};
 use super::packed::start_mmx;
 use crate::engine::software::dispatch::{Flow, Path, Slow, Stop};
@@ -20,11 +20,12 @@ use crate::engine::software::float::{self, Env, F16, F32, F64, Flags, Rounding};
 /// Converts to a signed integer of `width` bits; the "integer indefinite" if it does not fit.
 fn to_int<R: Real>(context: &mut Context, x: R, width: u32, truncate: bool) -> u64 {
     let limit = 1_i64 << (width - 2) << 1;
-    if truncate && let Some((value, inexact)) = x.to_i64() {
-        if width == 64 || -(limit as i128) <= value.into() && value < limit {
-            context.inexact(inexact);
-            return value as u64;
-        }
+    if truncate
+        && let Some((value, inexact)) = x.to_i64()
+        && (width == 64 || -i128::from(limit) <= value.into() && value < limit)
+    {
+        context.inexact(inexact);
+        return value as u64;
     }
     let mut env = context.env;
     if truncate {

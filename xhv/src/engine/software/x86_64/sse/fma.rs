@@ -87,7 +87,7 @@ fn lane<R: Real>(context: &mut Context, operands: [R; 3], control: u8, n: usize)
         _ => (second, third, first),
     };
     let subtract = control
-        & if n % 2 == 0 {
+        & if n.is_multiple_of(2) {
             SUBTRACT_EVEN
         } else {
             SUBTRACT_ODD
@@ -108,7 +108,7 @@ fn lane<R: Real>(context: &mut Context, operands: [R; 3], control: u8, n: usize)
 /// Changes the sign, but not of a NaN: that comes out as it went in.
 #[inline(always)]
 fn negated<R: Real>(x: R) -> R {
-    if x != x {
+    if x.partial_cmp(&x).is_none() {
         return x;
     }
     R::of(x.bits() ^ 1 << R::FORMAT.sign_bit())

@@ -6,9 +6,9 @@
 //! | `table` | instructions that are a function of two 128-bit lanes: which function |
 //! | `lanes`, `shuffle`, `crypto`, `text` | these functions |
 //! | `packed` | binds the table |
-//! | `moves`, `scalar` | moves between registers and memory, and to and from general registers |
+//! | `moves`, `scalar`, `element` | moves between registers and memory, and to and from general registers |
 //! | `wide` | AVX instructions that cross 128-bit lanes; masked moves, gathers |
-//! | `float`, `arith`, `compare`, `convert`, `fma` | floating point under MXCSR |
+//! | `float`, `arith`, `functions`, `compare`, `convert`, `fma` | floating point under MXCSR |
 //! | `xsave` | FXSAVE and XSAVE families |
 //!
 //! Which of them the control registers allow is part of the mode that blocks are decoded for, so operations need not ask.
@@ -17,8 +17,10 @@ mod arith;
 mod compare;
 mod convert;
 mod crypto;
+mod element;
 mod float;
 mod fma;
+mod functions;
 mod lanes;
 mod moves;
 mod operand;
