@@ -10,8 +10,11 @@
 //! | `threads` | cancel, pause, work on a vCPU's thread |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `snapshots` | saving and restoring |
+//! | `apic` | interrupt controllers inside the engine |
 //! | `misuse` | what bad input gets |
 
+#[cfg(test)]
+mod apic;
 #[cfg(test)]
 mod events;
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Exception {
     }
 
     /// The class as it is when the exception comes from EL0.
-    fn from_lower(self) -> Self {
+    fn at_lower_level(self) -> Self {
         let class = match self.syndrome.ec() {
             exits::SyndromeReason::DATA_ABORT => exits::SyndromeReason::DATA_ABORT_LOWER,
             exits::SyndromeReason::INSTRUCTION_ABORT => {
@@ -69,10 +69,10 @@ impl Vcpu {
     pub fn inject(&mut self, exception: Exception) -> Result<(), Error> {
         let pstate = self.read(reg::CPSR)?;
         let (offset, exception) = match pstate.m() {
-            SpsrM::EL0T => (FROM_EL0, exception.from_lower()),
+            SpsrM::EL0T => (FROM_EL0, exception.at_lower_level()),
             SpsrM::EL1T => (FROM_EL1_SP0, exception),
             SpsrM::EL1H => (FROM_EL1_SPX, exception),
-            mode if mode.0 & 0x10 != 0 => (FROM_EL0_AARCH32, exception.from_lower()),
+            mode if mode.0 & 0x10 != 0 => (FROM_EL0_AARCH32, exception.at_lower_level()),
             mode => {
                 return Err(Error::Argument {
                     call: "Vcpu::inject",
@@ -127,6 +127,6 @@ mod tests {
     fn aborts_name_the_level_they_come_from() {
         let abort = Exception::external_abort(0x1234, true);
         assert_eq!(abort.syndrome.bits(), 0x9600_0050);
-        assert_eq!(abort.from_lower().syndrome.bits(), 0x9200_0050);
+        assert_eq!(abort.at_lower_level().syndrome.bits(), 0x9200_0050);
     }
 }

@@ -29,6 +29,9 @@ mod gic;
 mod inject;
 mod mmio;
 mod plan;
+pub mod policy;
+mod presets;
+pub mod psci;
 mod rows;
 mod sme;
 mod state;
@@ -45,6 +48,8 @@ pub use exit::{
 pub use gic::{BuiltIn, Gic, GicBuilder, GicParameters, GicState};
 pub use inject::Exception;
 pub use mmio::{MmioRead, MmioWrite};
+pub use presets::{SCTLR_OFF, affinity};
+pub use psci::Psci;
 pub use sme::{Bytes, SmeState};
 pub use state::{Clock, DebugState, LineState, RestoreOptions, TimerState, VcpuState};
 pub use vcpu::{Interrupt, Statistics, Vcpu};

@@ -501,6 +501,9 @@ impl Vcpu {
         self.call("hv_vcpu_set_vtimer_offset", result)
     }
 
+    /// Ticks a second of the guest's counters: what CNTFRQ_EL0 says.
+    pub const COUNTER_FREQUENCY: u64 = engine::COUNTER_FREQUENCY;
+
     /// The host's counter in the ticks of CNTVCT_EL0: 24 MHz.
     #[must_use]
     pub fn counter() -> u64 {

@@ -105,19 +105,6 @@ macro_rules! engine {
 
 /// Functions of a host that need no VM.
 macro_rules! host_functions {
-    (framework_only $($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
-        pub(crate) fn $name(engine: Choice $(, $argument: $type)*) -> Result<$result, Code> {
-            match engine {
-                #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
-                Choice::Framework => framework::Vm::$name($($argument),*),
-                #[cfg(feature = "software")]
-                Choice::Software => {
-                    $(let _ = $argument;)*
-                    Err(Code::UNSUPPORTED)
-                }
-            }
-        }
-    )*};
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
         pub(crate) fn $name(engine: Choice $(, $argument: $type)*) -> Result<$result, Code> {
             match engine {
@@ -196,9 +183,6 @@ host_functions! {
     get_feature_reg(reg: u32) -> u64;
     get_ccsidr_el1_sys_reg_values(cache_type: u32) -> [u64; 8];
     get_max_svl_bytes() -> usize;
-}
-
-host_functions! { framework_only
     gic_parameters() -> GicParameters;
     gic_get_intid(interrupt: u16) -> u32;
 }
@@ -248,19 +232,16 @@ impl Vm {
         map(memory: &Memory, offset: u64, ipa: u64, size: u64, permissions: Permissions) -> ();
         unmap(ipa: u64, size: u64) -> ();
         protect(ipa: u64, size: u64, permissions: Permissions) -> ();
-    }
-
-    framework_only! {
-        gic_create(&self, config: &GicConfig) -> ();
-        gic_set_spi(&self, intid: u32, level: bool) -> ();
-        gic_send_msi(&self, address: u64, intid: u32) -> ();
-        gic_reset(&self) -> ();
-        gic_get_distributor_reg(&self, reg: u16) -> u64;
-        gic_set_distributor_reg(&self, reg: u16, value: u64) -> ();
-        gic_get_msi_reg(&self, reg: u16) -> u64;
-        gic_set_msi_reg(&self, reg: u16, value: u64) -> ();
-        gic_state(&self) -> Vec<u8>;
-        gic_set_state(&self, state: &[u8]) -> ();
+        gic_create(config: &GicConfig) -> ();
+        gic_set_spi(intid: u32, level: bool) -> ();
+        gic_send_msi(address: u64, intid: u32) -> ();
+        gic_reset() -> ();
+        gic_get_distributor_reg(reg: u16) -> u64;
+        gic_set_distributor_reg(reg: u16, value: u64) -> ();
+        gic_get_msi_reg(reg: u16) -> u64;
+        gic_set_msi_reg(reg: u16, value: u64) -> ();
+        gic_state() -> Vec<u8>;
+        gic_set_state(state: &[u8]) -> ();
     }
 }
 
@@ -337,17 +318,15 @@ impl Vcpu {
         get_vtimer_mask() -> bool;
         get_vtimer_offset() -> u64;
         get_serror() -> bool;
+        get_wait_for_interrupt_time() -> u64;
+        gic_get_redistributor_base() -> u64;
+        gic_get_redistributor_reg(reg: u32) -> u64;
+        gic_get_icc_reg(reg: u16) -> u64;
     }
 
     framework_only! {
-        get_wait_for_interrupt_time(&self) -> u64;
-        gic_get_redistributor_base(&self) -> u64;
-        gic_get_redistributor_reg(&self, reg: u32) -> u64;
-        gic_get_icc_reg(&self, reg: u16) -> u64;
         gic_get_ich_reg(&self, reg: u16) -> u64;
         gic_get_icv_reg(&self, reg: u16) -> u64;
-        gic_set_redistributor_reg(&mut self, reg: u32, value: u64) -> ();
-        gic_set_icc_reg(&mut self, reg: u16, value: u64) -> ();
         gic_set_ich_reg(&mut self, reg: u16, value: u64) -> ();
         gic_set_icv_reg(&mut self, reg: u16, value: u64) -> ();
         get_sme_state(&self) -> (bool, bool);
@@ -372,6 +351,8 @@ impl Vcpu {
         set_vtimer_mask(masked: bool);
         set_vtimer_offset(offset: u64);
         set_serror(pending: bool);
+        gic_set_redistributor_reg(reg: u32, value: u64);
+        gic_set_icc_reg(reg: u16, value: u64);
         invalidate_tlb(op: u32, param: u64);
     }
 }

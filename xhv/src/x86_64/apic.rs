@@ -234,13 +234,16 @@ impl Vcpu {
         answer.map_err(|code| self.failed(call, code))
     }
 
-    /// Puts the APIC page at `gpa`: accesses exit as such, or go to the engine's local APIC.
+    /// Puts the APIC page at `gpa`, in place of what is mapped there: accesses go to the engine's local APIC, or to the client as
+    /// MMIO. Needs the control `VIRTUALIZE_APIC_ACCESSES`, which the presets set for a VM with [`super::VmOptions::ACCEL_APIC`].
     ///
     /// # Errors
     /// [`Error::Call`] if `gpa` is no page.
     pub fn set_apic_address(&mut self, gpa: Gpa) -> Result<(), Error> {
         let answer = self.engine.set_apic_address(gpa.0);
-        self.told("hv_vmx_vcpu_set_apic_address", answer)
+        self.told("hv_vmx_vcpu_set_apic_address", answer)?;
+        self.apic_page = gpa;
+        Ok(())
     }
 
     /// As [`Vcpu::set_apic_address`], in another address space (macOS 12.0, looked up at run time).
@@ -249,7 +252,9 @@ impl Vcpu {
     /// As there; [`Error::Unavailable`] on older systems.
     pub fn set_apic_address_in(&mut self, space: &super::Space, gpa: Gpa) -> Result<(), Error> {
         let answer = self.engine.set_apic_address_space(space.id(), gpa.0);
-        self.told("hv_vmx_vcpu_set_apic_address_space", answer)
+        self.told("hv_vmx_vcpu_set_apic_address_space", answer)?;
+        self.apic_page = gpa;
+        Ok(())
     }
 
     /// Queues an interrupt of an external 8259; one can wait.

@@ -9,6 +9,7 @@ use super::exits::CrQualification;
 use super::msr::Efer;
 use super::reg::{self, Cr0, Cr4};
 use super::vcpu::Vcpu;
+use super::vm::VmOptions;
 use super::vmcs::{self, AccessRights};
 use crate::error::Error;
 use crate::typed::{Bits, Capability, FieldKind, RawRead, RawWrite, VmcsField, space};
@@ -16,6 +17,8 @@ use crate::typed::{Bits, Capability, FieldKind, RawRead, RawWrite, VmcsField, sp
 /// What CR0 has to have behind the guest's back: NE set, CD and NW clear.
 const CR0_SET: Cr0 = Cr0::NE.union(Cr0::ET);
 const CR0_CLEAR: Cr0 = Cr0::CD.union(Cr0::NW);
+/// Offset of the task-priority register in the APIC page.
+const APIC_TPR: u32 = 0x80;
 
 /// A word of VMX controls: its field, and the capability that judges it.
 pub trait ControlWord: Bits {
@@ -128,7 +131,7 @@ impl Vcpu {
                     0 => self.guest_cr0()?.bits(),
                     3 => self.raw_vmcs(vmcs::GUEST_CR3.key()),
                     4 => self.guest_cr4()?.bits(),
-                    8 => self.read(reg::TPR)?.bits() >> 4,
+                    8 => self.task_priority()? >> 4,
                     _ => return Ok(false),
                 };
                 RawWrite::<space::General>::raw_write(self, register, value)
@@ -161,11 +164,26 @@ impl Vcpu {
             }
             4 => self.do_cr4(Cr4::from_bits(value)),
             8 if value < 16 => {
-                self.write(reg::TPR, reg::Tpr::from_bits(value << 4))?;
+                self.set_task_priority(value << 4)?;
                 Ok(true)
             }
             _ => Ok(false),
         }
+    }
+
+    /// The task priority: the engine's local APIC has it, if there is one.
+    fn task_priority(&mut self) -> Result<u64, Error> {
+        if self.vm.options().contains(VmOptions::ACCEL_APIC) {
+            return self.read_apic(APIC_TPR).map(u64::from);
+        }
+        Ok(self.read(reg::TPR)?.bits())
+    }
+
+    fn set_task_priority(&mut self, priority: u64) -> Result<(), Error> {
+        if self.vm.options().contains(VmOptions::ACCEL_APIC) {
+            return self.write_apic(APIC_TPR, priority as u32).map(drop);
+        }
+        self.write(reg::TPR, reg::Tpr::from_bits(priority))
     }
 
     fn do_cr0(&mut self, value: Cr0) -> Result<bool, Error> {

@@ -4,6 +4,7 @@ mod apic;
 #[path = "../../spec/x86_64/capabilities.rs"]
 pub mod capabilities;
 mod control;
+mod controllers;
 #[path = "../../spec/x86_64/controls.rs"]
 pub mod controls;
 mod emulate;
@@ -34,10 +35,11 @@ pub use apic::{
     Trigger,
 };
 pub use control::ControlWord;
+pub use controllers::{Controller, Controllers};
 pub use entry::{Rule, Stage, Violation};
 pub use exit::{
-    ApicExit, ApicRead, ApicWrite, ControlRegisterAccess, Cpuid, ExceptionExit, Exit, Hlt,
-    Hypercall, MmioRead, MmioWrite, MsrRead, MsrWrite, PortRead, PortWrite, RawExit, RefusedEntry,
+    ApicExit, ApicWrite, ControlRegisterAccess, Cpuid, ExceptionExit, Exit, Hlt, Hypercall,
+    MmioRead, MmioWrite, MsrRead, MsrWrite, PortRead, PortWrite, RawExit, RefusedEntry,
     UndecodedAccess, Xsetbv,
 };
 pub use fpstate::FpState;

@@ -10,7 +10,7 @@ use super::controls::{
 use super::msr::Efer;
 use super::reg::{self, Cr0, Cr3, Cr4, Dr7, Rflags};
 use super::vcpu::Vcpu;
-use super::vm::Vm;
+use super::vm::{Vm, VmOptions};
 use super::vmcs::{
     self, AccessRights, ActivityState, InterruptibilityState, PendingDebugExceptions,
 };
@@ -152,8 +152,11 @@ impl Vcpu {
                 | Primary::CR8_STORE_EXITING
                 | Primary::ACTIVATE_SECONDARY_CONTROLS,
         )?;
-        let extras =
+        let mut extras =
             Secondary::ENABLE_RDTSCP | Secondary::ENABLE_INVPCID | Secondary::ENABLE_XSAVES_XRSTORS;
+        if self.vm.options().contains(VmOptions::ACCEL_APIC) {
+            extras |= Secondary::VIRTUALIZE_APIC_ACCESSES;
+        }
         self.set_controls(Secondary::empty(), extras)?;
         if long {
             self.set_controls(

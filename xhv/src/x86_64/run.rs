@@ -164,6 +164,7 @@ impl Vcpu {
             ExitReason::WRMSR => Some(Kind::MsrWrite),
             ExitReason::XSETBV => Some(Kind::Xsetbv),
             ExitReason::MONITOR_TRAP_FLAG => Some(Kind::MonitorTrap),
+            ExitReason::APIC_ACCESS => self.do_apic_access(None)?,
             _ => Some(Kind::Other(reason)),
         })
     }
@@ -258,7 +259,7 @@ impl Vcpu {
                 "the guest's paging structures lie where nothing is mapped",
             )));
         }
-        match self.begin_emulating(gpa)? {
+        match self.begin_emulating()? {
             Progress::Access(access) => Ok(Some(Kind::Mmio(access))),
             Progress::Done => Ok(None),
             Progress::Impossible(why) => Ok(Some(Kind::Undecoded(gpa, why))),
@@ -266,10 +267,10 @@ impl Vcpu {
     }
 
     fn go_on_emulating(&mut self) -> Result<Option<Kind>, Error> {
-        Ok(match self.continue_emulating()? {
-            Progress::Access(access) => Some(Kind::Mmio(access)),
-            Progress::Done => None,
-            Progress::Impossible(_) => None,
-        })
+        match self.continue_emulating()? {
+            // The guest does it again from its start.
+            Progress::Impossible(_) => Ok(None),
+            progress => self.route_apic_access(progress, None),
+        }
     }
 }

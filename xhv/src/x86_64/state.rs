@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::controllers::Controller;
 use super::fpstate::FpState;
 use super::vcpu::{Enabled, MsrAccess, Vcpu};
 use super::{msr, reg, vmcs};
@@ -21,6 +22,7 @@ xhv_macros::spec! {
         msrs msr;
         extra fpu: FpState;
         extra setup: MsrSetup;
+        extra apic: Controller;
     }
 }
 
@@ -144,6 +146,7 @@ impl Vcpu {
             .retain(|refusal| refusal.place.group != "msrs");
         state.fpu = Some(self.fpstate()?);
         state.setup = Some(self.msr_setup());
+        state.apic = self.save_apic()?;
         Ok((state, report))
     }
 
@@ -216,16 +219,27 @@ impl Vcpu {
                 why: error.to_string(),
             }
         })?;
-        if let Some(fpu) = &state.fpu
-            && let Err(error) = self.set_fpstate(fpu)
-        {
+        if let Err(error) = self.restore_parts(state) {
             undo.roll_back(self);
-            return Err(Error::Snapshot {
-                place: "fpu".to_owned(),
-                why: error.to_string(),
-            });
+            return Err(error);
         }
         Ok(report)
+    }
+
+    /// What is no list of rows. A failure of the last part leaves the others to the caller.
+    fn restore_parts(&mut self, state: &VcpuState) -> Result<(), Error> {
+        let told = |place: &str, error: Error| Error::Snapshot {
+            place: place.to_owned(),
+            why: error.to_string(),
+        };
+        if let Some(fpu) = &state.fpu {
+            self.set_fpstate(fpu).map_err(|error| told("fpu", error))?;
+        }
+        if let Some(apic) = &state.apic {
+            self.restore_apic(apic)
+                .map_err(|error| told("apic", error))?;
+        }
+        Ok(())
     }
 
     fn restore_setup(&mut self, setup: &MsrSetup, mode: Mode) -> Result<(), Error> {

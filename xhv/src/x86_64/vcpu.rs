@@ -15,7 +15,7 @@ use super::vm::{Space, Vm};
 use super::{capabilities, vmcs};
 use crate::engine::x86_64 as engine;
 use crate::error::{Code, Error};
-use crate::guest_memory::GuestMemory;
+use crate::guest_memory::{Gpa, GuestMemory};
 use crate::handle::{Control, VcpuHandle};
 use crate::thread::Jobs;
 use crate::typed::{RawRead, RawWrite, Readable, Writable, space};
@@ -72,6 +72,8 @@ pub struct Vcpu {
     /// MSRs that the default policy keeps for the guest.
     pub(super) emulated_msrs: BTreeMap<u32, u64>,
     pub(super) statistics: Statistics,
+    /// Where the APIC page is.
+    pub(super) apic_page: Gpa,
     options: VcpuOptions,
     thread: PhantomData<*const ()>,
 }
@@ -112,6 +114,7 @@ impl Vcpu {
             msrs: BTreeMap::new(),
             emulated_msrs: BTreeMap::new(),
             statistics: Statistics::default(),
+            apic_page: Gpa(0xfee0_0000),
             options,
             thread: PhantomData,
         })

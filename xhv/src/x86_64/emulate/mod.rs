@@ -70,8 +70,8 @@ impl From<Error> for Stop {
 }
 
 impl Vcpu {
-    /// Emulates the instruction at RIP, which stumbled over `gpa`.
-    pub(super) fn begin_emulating(&mut self, _gpa: Gpa) -> Result<Progress, Error> {
+    /// Emulates the instruction at RIP, which stumbled over memory that is not there.
+    pub(super) fn begin_emulating(&mut self) -> Result<Progress, Error> {
         let rip = self.read(reg::RIP)?;
         self.pending = None;
         self.emulate(Pending {
@@ -91,8 +91,8 @@ impl Vcpu {
         self.emulate(pending)
     }
 
-    /// The client's answer to a bus access.
-    pub(super) fn answer_bus(&mut self, access: BusAccess, value: u64) -> Result<(), Error> {
+    /// The answer to a bus access.
+    pub(super) fn answer_bus(&mut self, access: BusAccess, value: u64) -> Result<Progress, Error> {
         let rip = self.read(reg::RIP)?;
         let mut pending = match self.pending.take() {
             Some(pending) if pending.rip == rip => pending,
@@ -102,8 +102,7 @@ impl Vcpu {
             },
         };
         pending.log.push((access, value));
-        self.emulate(pending)?;
-        Ok(())
+        self.emulate(pending)
     }
 
     fn emulate(&mut self, pending: Pending) -> Result<Progress, Error> {

@@ -152,7 +152,7 @@ impl<F: Fields> Check<'_, F> {
         );
         if virtualizes {
             let page = self.get(vmcs::APIC_ACCESS);
-            let good = page % 4096 == 0 && self.physical(page);
+            let good = page.is_multiple_of(4096) && self.physical(page);
             self.need(good, Rule::ApicAccessAddress, vmcs::APIC_ACCESS);
         }
     }

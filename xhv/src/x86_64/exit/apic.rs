@@ -2,9 +2,11 @@
 
 use super::Kind;
 use crate::error::Error;
+use crate::x86_64::emulate::{BusAccess, Progress};
 use crate::x86_64::ffi;
 use crate::x86_64::inject::Injection;
 use crate::x86_64::vcpu::Vcpu;
+use crate::x86_64::vm::VmOptions;
 
 /// What is asked (`hv_vm_exitinfo_t`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub(in crate::x86_64) struct Request(u32);
 /// The engine's local APIC wants something.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum ApicExit<'v> {
+pub enum ApicExit {
     /// INIT was sent to these vCPUs (by id): they are to stop and wait.
     Init(Vec<u32>),
     /// These vCPUs (by id) are to start in real mode at this address.
@@ -27,18 +29,8 @@ pub enum ApicExit<'v> {
     IoapicEoi(u8),
     /// An SMI was sent.
     Smi,
-    /// The guest loads from the APIC page.
-    Read(ApicRead<'v>),
     /// A number that this version does not know.
     Unknown(u32),
-}
-
-/// The guest loads from the APIC page; the value is there already.
-#[derive(Debug)]
-#[must_use = "call `finish`; otherwise the guest reads again"]
-pub struct ApicRead<'v> {
-    vcpu: &'v mut Vcpu,
-    value: u32,
 }
 
 /// What a write to a local APIC register led to.
@@ -56,8 +48,8 @@ fn ids(active: &[bool]) -> Vec<u32> {
     numbered.filter(|(_, on)| **on).map(|(id, _)| id).collect()
 }
 
-impl<'v> ApicExit<'v> {
-    pub(super) fn new(vcpu: &'v mut Vcpu, request: Request) -> Self {
+impl ApicExit {
+    pub(super) fn new(vcpu: &mut Vcpu, request: Request) -> Self {
         match request.0 {
             ffi::HV_VM_EXITINFO_INIT_AP => {
                 let mut active = [false; MOST];
@@ -76,28 +68,8 @@ impl<'v> ApicExit<'v> {
                 Self::IoapicEoi(vcpu.engine.exit_ioapic_eoi().unwrap_or(0))
             }
             ffi::HV_VM_EXITINFO_SMI => Self::Smi,
-            ffi::HV_VM_EXITINFO_APIC_ACCESS_READ => {
-                let value = vcpu.engine.exit_apic_access_read().unwrap_or(0);
-                Self::Read(ApicRead { vcpu, value })
-            }
             other => Self::Unknown(other),
         }
-    }
-}
-
-impl ApicRead<'_> {
-    /// What the register holds.
-    #[must_use]
-    pub fn value(&self) -> u32 {
-        self.value
-    }
-
-    /// Puts the value where the instruction wants it and moves on.
-    ///
-    /// # Errors
-    /// [`Error::Row`] if the engine refuses.
-    pub fn finish(self) -> Result<(), Error> {
-        self.vcpu.finish_apic_read(self.value)
     }
 }
 
@@ -114,8 +86,66 @@ impl Vcpu {
                 self.inject_apic_exception()?;
                 Ok(Some(None))
             }
+            ffi::HV_VM_EXITINFO_APIC_ACCESS_READ => {
+                let value = self.engine.exit_apic_access_read();
+                let value =
+                    value.map_err(|code| self.failed("hv_vcpu_exit_apic_access_read", code))?;
+                self.do_apic_access(Some(value)).map(Some)
+            }
             _ => Ok(Some(Some(Kind::Apic(Request(info))))),
         }
+    }
+
+    /// Does an instruction that touches the APIC page: the engine's local APIC answers, or the client where there is none. `read` is
+    /// what the engine has read already.
+    pub(in crate::x86_64) fn do_apic_access(
+        &mut self,
+        read: Option<u32>,
+    ) -> Result<Option<Kind>, Error> {
+        let progress = self.begin_emulating()?;
+        self.route_apic_access(progress, read)
+    }
+
+    /// Answers accesses to the APIC page as long as the instruction makes some.
+    pub(in crate::x86_64) fn route_apic_access(
+        &mut self,
+        mut progress: Progress,
+        mut read: Option<u32>,
+    ) -> Result<Option<Kind>, Error> {
+        let mut side_effect = false;
+        loop {
+            let access = match progress {
+                Progress::Access(access) if self.is_own_apic(access) => access,
+                Progress::Access(access) => return Ok(Some(Kind::Mmio(access))),
+                Progress::Impossible(why) => return Ok(Some(Kind::Undecoded(self.apic_page, why))),
+                Progress::Done => break,
+            };
+            let offset = (access.gpa.0 & 0xfff) as u32;
+            let value = match (access.write, read.take()) {
+                (Some(value), _) => {
+                    let quiet = self.engine.apic_write(offset, value as u32);
+                    side_effect |=
+                        !quiet.map_err(|code| self.failed("hv_vcpu_apic_write", code))?;
+                    0
+                }
+                (None, Some(value)) => value,
+                (None, None) => {
+                    let value = self.engine.apic_read(offset);
+                    value.map_err(|code| self.failed("hv_vcpu_apic_read", code))?
+                }
+            };
+            progress = self.answer_bus(access, u64::from(value))?;
+        }
+        if side_effect {
+            return Ok(self.decode_apic()?.flatten());
+        }
+        Ok(None)
+    }
+
+    /// Whether the engine's local APIC answers an access.
+    fn is_own_apic(&self, access: BusAccess) -> bool {
+        self.vm.options().contains(VmOptions::ACCEL_APIC)
+            && access.gpa.0 & !0xfff == self.apic_page.0
     }
 
     fn inject_apic_exception(&mut self) -> Result<(), Error> {
@@ -129,16 +159,5 @@ impl Vcpu {
             ..event
         })?;
         Ok(())
-    }
-
-    fn finish_apic_read(&mut self, value: u32) -> Result<(), Error> {
-        // The instruction is emulated with the value as the bus's one answer.
-        let gpa = crate::Gpa(self.raw_vmcs(crate::x86_64::vmcs::GUEST_PHYSICAL_ADDRESS.key()));
-        match self.begin_emulating(gpa)? {
-            crate::x86_64::emulate::Progress::Access(access) => {
-                self.answer_bus(access, u64::from(value))
-            }
-            _ => self.finish_instruction(),
-        }
     }
 }

@@ -60,7 +60,7 @@ impl<'v> MmioRead<'v> {
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn finish(self, value: u64) -> Result<(), Error> {
-        self.vcpu.answer_bus(self.access, value)
+        self.vcpu.answer_bus(self.access, value).map(drop)
     }
 }
 
@@ -92,7 +92,7 @@ impl<'v> MmioWrite<'v> {
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn finish(self) -> Result<(), Error> {
-        self.vcpu.answer_bus(self.access, 0)
+        self.vcpu.answer_bus(self.access, 0).map(drop)
     }
 }
 

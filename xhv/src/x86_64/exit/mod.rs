@@ -14,7 +14,7 @@ mod io;
 mod mmio;
 mod system;
 
-pub use apic::{ApicExit, ApicRead, ApicWrite};
+pub use apic::{ApicExit, ApicWrite};
 pub use event::{ExceptionExit, RawExit, RefusedEntry};
 pub use io::{PortRead, PortWrite};
 pub use mmio::{MmioRead, MmioWrite, UndecodedAccess};
@@ -75,7 +75,7 @@ pub enum Exit<'v> {
     /// The processor refused to enter: nothing was executed.
     EntryRefused(RefusedEntry),
     /// The engine's local APIC wants something: only with [`super::VmOptions::ACCEL_APIC`].
-    Apic(ApicExit<'v>),
+    Apic(ApicExit),
     /// Anything else, with its number.
     Other(RawExit<'v>),
 }

@@ -101,7 +101,7 @@ impl Cpu {
         if !crosses(va, T::SIZE) {
             let found = self.resolve(op, va, Access::Read, T::SIZE)?;
             let loaded = self.view.load_physical(found.ipa);
-            return loaded.map_err(|fault| self.stage2_data(op, va, Access::Read, fault));
+            return loaded.or_else(|fault| self.device_load(op, va, fault));
         }
         let [low, high] = self.resolve_both(op, va, Access::Read, T::SIZE)?;
         let mut value = 0;
@@ -121,7 +121,7 @@ impl Cpu {
         if !crosses(va, T::SIZE) {
             let found = self.resolve(op, va, Access::Write, T::SIZE)?;
             let stored = self.view.store_physical(found.ipa, value);
-            return stored.map_err(|fault| self.stage2_data(op, va, Access::Write, fault));
+            return stored.or_else(|fault| self.device_store(op, va, value, fault));
         }
         let [low, high] = self.resolve_both(op, va, Access::Write, T::SIZE)?;
         let next_page = (va | (PAGE - 1)).wrapping_add(1);
@@ -257,6 +257,35 @@ impl Cpu {
         // An instruction that also writes, like an atomic, is described as a read if the read is what faults.
         let syndrome = class::DATA_ABORT_LOWER | described | u64::from(stage2_status(&fault));
         self.stop(op, exit(syndrome, va, fault.gpa))
+    }
+
+    /// A load from memory that is not there: from the GIC, or for the VMM.
+    fn device_load<T: Scalar>(
+        &mut self,
+        op: &Op<Self>,
+        va: u64,
+        fault: Stage2Fault,
+    ) -> Result<T, Stop> {
+        let gic = self.shared.gic();
+        match gic.and_then(|gic| gic.load(fault.gpa, T::SIZE)) {
+            Some(value) => Ok(T::from_u128(value.into())),
+            None => Err(self.stage2_data(op, va, Access::Read, fault)),
+        }
+    }
+
+    /// A store to memory that is not there: to the GIC, or for the VMM.
+    fn device_store<T: Scalar>(
+        &mut self,
+        op: &Op<Self>,
+        va: u64,
+        value: T,
+        fault: Stage2Fault,
+    ) -> Result<(), Stop> {
+        let gic = self.shared.gic();
+        match gic.and_then(|gic| gic.store(fault.gpa, T::SIZE, value.to_u128() as u64)) {
+            Some(()) => Ok(()),
+            None => Err(self.stage2_data(op, va, Access::Write, fault)),
+        }
     }
 
     /// Whether stage 1 translation is on.

@@ -168,6 +168,8 @@ pub(crate) struct Cpu {
     pub(crate) event: bool,
     /// What the VM's vCPUs share.
     pub(crate) shared: Arc<Shared>,
+    /// Number of the vCPU.
+    pub(crate) number: usize,
     /// What other vCPUs see of this one.
     pub(crate) peer: Arc<Peer>,
     pub(crate) timer: Timer,
@@ -176,11 +178,13 @@ pub(crate) struct Cpu {
     pub(crate) lines: [bool; 2],
     /// A virtual SError is pending.
     pub(crate) serror: bool,
+    /// Time spent in WFI, in ticks.
+    pub(crate) wait_ticks: u64,
 }
 
 impl Cpu {
     /// A CPU as the framework creates it: EL1h, interrupts masked, everything else zero.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
         let ipa_bits = shared.ipa_bits;
         let view = View::new(shared.space.clone());
         let peer = shared.join(view.slot().clone());
@@ -208,11 +212,13 @@ impl Cpu {
             generation: [0; 2],
             event: false,
             shared,
+            number,
             peer,
             timer: Timer::default(),
             debug: Debug::default(),
             lines: [false; 2],
             serror: false,
+            wait_ticks: 0,
         };
         cpu.update_context();
         cpu

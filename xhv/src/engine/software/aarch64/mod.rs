@@ -9,6 +9,7 @@
 //! | `mmu`, `access` | translation, and loads and stores through it |
 //! | `exception`, `debug`, `timer` | exceptions with their syndromes, breakpoints and steps, the generic timer |
 //! | `blocks`, `run` | the cache of decoded code, and the loop that runs it until an exit |
+//! | `gic` | the GICv3 of `hv_gic_create` |
 //! | `shared` | what the vCPUs of a VM share: TLB invalidation, events, wake-ups |
 //! | `vm`, `vcpu` | the functions of the seam |
 
@@ -21,6 +22,7 @@ pub(crate) mod exception;
 pub(crate) mod exec;
 pub(crate) mod flags;
 pub(crate) mod fp;
+pub(crate) mod gic;
 pub(crate) mod mmu;
 #[cfg(test)]
 mod qemu;

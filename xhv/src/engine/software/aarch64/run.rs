@@ -5,7 +5,9 @@ use core::time::Duration;
 use super::blocks::Blocks;
 use super::cpu::{Cpu, Exception, Exit, Mode, PSTATE_A, PSTATE_F, PSTATE_I, Trap};
 use super::exception::{class, vector};
-use super::timer::FREQUENCY;
+use super::gic;
+use super::timer::counter;
+use crate::engine::aarch64::duration;
 use crate::engine::software::dispatch::Outcome;
 use crate::engine::software::memory::Attention;
 
@@ -18,6 +20,9 @@ impl Cpu {
     /// IRQ, FIQ and SError as they are pending for EL1.
     pub(crate) fn pending(&self) -> (bool, bool, bool) {
         let [irq, fiq] = self.lines;
+        let signalled = self.peer.signalled();
+        let irq = irq || signalled & gic::IRQ != 0;
+        let fiq = fiq || signalled & gic::FIQ != 0;
         (irq, fiq, self.serror)
     }
 
@@ -55,15 +60,7 @@ impl Cpu {
 
     /// How long a WFI may sleep before something has to be looked at.
     fn sleep_limit(&self) -> Duration {
-        let now = self.timer.virtual_count();
-        let ticks = self
-            .timer
-            .virt
-            .deadline(now)
-            .map_or(u64::MAX, |at| at - now);
-        let nanoseconds = ticks.saturating_mul(125) / 3;
-        debug_assert_eq!(FREQUENCY * 125 / 3, 1_000_000_000);
-        Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP)
+        duration(self.timer.next_deadline()).min(LONGEST_SLEEP)
     }
 }
 
@@ -123,13 +120,16 @@ fn deal_with_trap(cpu: &mut Cpu) -> Option<Exit> {
 /// Sleeps until an interrupt may be pending; being asked for attention ends it too.
 fn wait(cpu: &mut Cpu) {
     cpu.check = true;
+    cpu.update_timer_lines();
     if cpu.interrupt_pending() || cpu.view.slot().attention() != 0 {
         return;
     }
-    let limit = cpu.sleep_limit();
+    let (limit, start) = (cpu.sleep_limit(), counter());
     cpu.leave_guest();
     cpu.peer.sleep(limit);
     cpu.enter_guest();
+    cpu.wait_ticks += counter() - start;
+    cpu.update_timer_lines();
 }
 
 /// Everything that is looked at between blocks, when there is reason to.
@@ -153,6 +153,7 @@ fn between_blocks(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
         cpu.view.slot().take(Attention::CANCEL);
         return Some(Exit::default());
     }
+    cpu.update_timer_lines();
     if let Some(exit) = cpu.timer_exit() {
         return Some(exit);
     }

@@ -1,11 +1,13 @@
 //! What the vCPUs of a VM share: broadcast TLB invalidation, events, and waking one that sleeps in WFI.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 
 use super::cpu::Cpu;
+use super::gic::Gic;
 use crate::engine::software::memory::{AddressSpace, Attention, Slot};
+use crate::error::Code;
 use crate::memory::lock;
 
 /// A TLB invalidation by the operand of a TLBI instruction.
@@ -35,6 +37,8 @@ pub(crate) struct Peer {
     asked: AtomicBool,
     invalidations: Mutex<Vec<Invalidation>>,
     event: AtomicBool,
+    /// What the GIC signals: [`gic::IRQ`], [`gic::FIQ`].
+    signalled: AtomicU8,
     woken: Mutex<bool>,
     wake: Condvar,
 }
@@ -59,6 +63,19 @@ impl Peer {
         *woken = false;
     }
 
+    /// What the GIC signals from now on; wakes the vCPU if that is something new.
+    pub(crate) fn signal(&self, signalled: u8) {
+        let before = self.signalled.swap(signalled, Ordering::SeqCst);
+        if signalled & !before != 0 {
+            self.notify(Attention::EVENT);
+        }
+    }
+
+    /// What the GIC signals.
+    pub(crate) fn signalled(&self) -> u8 {
+        self.signalled.load(Ordering::SeqCst)
+    }
+
     /// Takes an event that another vCPU has sent.
     pub(crate) fn take_event(&self) -> bool {
         self.event.swap(false, Ordering::SeqCst)
@@ -74,6 +91,7 @@ pub(crate) struct Shared {
     /// Alignment of mappings in bytes.
     pub(crate) granule: u64,
     peers: Mutex<Vec<Weak<Peer>>>,
+    gic: OnceLock<Arc<Gic>>,
 }
 
 impl Shared {
@@ -83,6 +101,7 @@ impl Shared {
             ipa_bits,
             granule,
             peers: Mutex::default(),
+            gic: OnceLock::new(),
         }
     }
 
@@ -94,6 +113,7 @@ impl Shared {
             asked: AtomicBool::new(false),
             invalidations: Mutex::default(),
             event: AtomicBool::new(false),
+            signalled: AtomicU8::new(0),
             woken: Mutex::new(false),
             wake: Condvar::new(),
         });
@@ -127,7 +147,17 @@ impl Shared {
 
     /// Whether there is a GIC: then WFI sleeps, and does not exit.
     pub(crate) fn has_gic(&self) -> bool {
-        false
+        self.gic.get().is_some()
+    }
+
+    /// The GIC, if there is one.
+    pub(crate) fn gic(&self) -> Option<Arc<Gic>> {
+        self.gic.get().cloned()
+    }
+
+    /// Gives the VM a GIC; [`Code::EXISTS`] if it has one.
+    pub(crate) fn set_gic(&self, gic: Gic) -> Result<(), Code> {
+        self.gic.set(Arc::new(gic)).map_err(|_| Code::EXISTS)
     }
 }
 

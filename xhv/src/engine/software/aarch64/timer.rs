@@ -5,8 +5,8 @@ use super::exec::system::trapped;
 use super::sysreg::Reg;
 use crate::engine::software::dispatch::{Op, Stop};
 
-/// Ticks in a second, as on Apple silicon.
-pub(crate) const FREQUENCY: u64 = 24_000_000;
+/// Ticks in a second.
+pub(crate) use crate::engine::aarch64::COUNTER_FREQUENCY as FREQUENCY;
 
 /// Bits of `CNT*_CTL_EL0`.
 mod control {
@@ -55,12 +55,11 @@ pub(crate) struct Timer {
     pub(crate) offset: u64,
     pub(crate) virt: Comparator,
     pub(crate) phys: Comparator,
+    /// What the GIC knows the virtual and the physical timer to assert.
+    pub(crate) told: [bool; 2],
 }
 
-/// The host's counter, as everything above the engine sees it too.
-pub(crate) fn counter() -> u64 {
-    crate::engine::aarch64::counter()
-}
+pub(crate) use crate::engine::aarch64::counter;
 
 impl Timer {
     /// `CNTVCT_EL0`
@@ -71,6 +70,21 @@ impl Timer {
     /// Whether the virtual timer asserts its interrupt.
     pub(crate) fn virtual_asserted(&self) -> bool {
         self.virt.control & 3 == control::ENABLE && self.virt.asserted(self.virtual_count())
+    }
+}
+
+impl Timer {
+    /// Whether the physical timer asserts its interrupt.
+    pub(crate) fn physical_asserted(&self) -> bool {
+        self.phys.control & 3 == control::ENABLE && self.phys.asserted(counter())
+    }
+
+    /// Ticks until a timer asserts that does not yet.
+    pub(crate) fn next_deadline(&self) -> u64 {
+        let (virtual_now, now) = (self.virtual_count(), counter());
+        let virt = self.virt.deadline(virtual_now).map(|at| at - virtual_now);
+        let phys = self.phys.deadline(now).map(|at| at - now);
+        virt.unwrap_or(u64::MAX).min(phys.unwrap_or(u64::MAX))
     }
 }
 
@@ -103,6 +117,7 @@ impl Cpu {
             Some(_) if enable < 4 => Err(self.undefined(op)),
             Some(value) => {
                 self.write_timer(reg, value);
+                self.update_timer_lines();
                 self.check = true;
                 Ok(0)
             }

@@ -7,6 +7,7 @@ use super::blocks::Blocks;
 use super::cpu::{Cpu, Exit, legal_mode};
 use super::debug::pair_of;
 use super::fp;
+use super::gic::Gic;
 use super::run::run;
 use super::shared::{Invalidation, Peer};
 use super::sysreg::{Kind, Reg, lookup};
@@ -56,8 +57,12 @@ impl Vcpu {
     /// `hv_vcpu_create`: [`Code::BUSY`] if the thread has a vCPU of this VM, [`Code::NO_RESOURCES`] if the VM has no more.
     pub(crate) fn create(vm: &Vm) -> Result<Self, Code> {
         let id = vm.claim()?;
-        let mut cpu = Box::new(Cpu::new(vm.shared.clone()));
-        cpu.sys[Reg::MPIDR_EL1] = 1 << 31 | (id & 0xf) | (id >> 4) << 8;
+        let mut cpu = Box::new(Cpu::new(vm.shared.clone(), id as usize));
+        let mpidr = 1 << 31 | (id & 0xf) | (id >> 4) << 8;
+        cpu.sys[Reg::MPIDR_EL1] = mpidr;
+        if let Some(gic) = vm.shared.gic() {
+            gic.join(id as usize, &cpu.peer, mpidr);
+        }
         Ok(Self {
             id,
             vm: vm.clone(),
@@ -205,7 +210,16 @@ impl Vcpu {
             }
             // Only EnTSO can be changed.
             (_, Reg::ACTLR_EL1) => cpu.sys[reg] = value & 2,
-            (Kind::Special, _) => cpu.write_timer(reg, value),
+            (_, Reg::MPIDR_EL1) => {
+                cpu.sys[reg] = value;
+                if let Some(gic) = cpu.shared.gic() {
+                    gic.set_affinity(cpu.number, value);
+                }
+            }
+            (Kind::Special, _) => {
+                cpu.write_timer(reg, value);
+                cpu.update_timer_lines();
+            }
             (Kind::Control, _) => cpu.write_control(reg, value),
             _ => cpu.sys[reg] = value,
         }
@@ -306,8 +320,49 @@ impl Vcpu {
     }
 }
 
+impl Vcpu {
+    fn gic(&self) -> Result<Arc<Gic>, Code> {
+        self.vm.shared.gic().ok_or(Code::NO_DEVICE)
+    }
+
+    /// `hv_vcpu_get_wait_for_interrupt_time`, in ticks: [`Code::UNSUPPORTED`] without a GIC.
+    pub(crate) fn get_wait_for_interrupt_time(&self) -> Result<u64, Code> {
+        self.gic().map_err(|_| Code::UNSUPPORTED)?;
+        Ok(self.cpu.wait_ticks)
+    }
+
+    /// `hv_gic_get_redistributor_base`
+    pub(crate) fn gic_get_redistributor_base(&self) -> Result<u64, Code> {
+        Ok(self.gic()?.redistributor_base(self.cpu.number))
+    }
+
+    /// `hv_gic_get_redistributor_reg`
+    pub(crate) fn gic_get_redistributor_reg(&self, reg: u32) -> Result<u64, Code> {
+        self.gic()?.get_redistributor(self.cpu.number, reg.into())
+    }
+
+    /// `hv_gic_set_redistributor_reg`
+    pub(crate) fn gic_set_redistributor_reg(&mut self, reg: u32, value: u64) -> Result<(), Code> {
+        self.gic()?
+            .set_redistributor(self.cpu.number, reg.into(), value)
+    }
+
+    /// `hv_gic_get_icc_reg`
+    pub(crate) fn gic_get_icc_reg(&self, reg: u16) -> Result<u64, Code> {
+        self.gic()?.get_icc(self.cpu.number, reg)
+    }
+
+    /// `hv_gic_set_icc_reg`
+    pub(crate) fn gic_set_icc_reg(&mut self, reg: u16, value: u64) -> Result<(), Code> {
+        self.gic()?.set_icc(self.cpu.number, reg, value)
+    }
+}
+
 impl Drop for Vcpu {
     fn drop(&mut self) {
+        if let Some(gic) = self.vm.shared.gic() {
+            gic.part(self.cpu.number);
+        }
         lock(&self.vm.owners).remove(&self.id);
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
+use super::gic::{self, Gic};
 use super::shared::Shared;
 use super::sysreg::{Reg, ccsidr, identification};
+use crate::engine::aarch64::{GicConfig, GicParameters};
 use crate::engine::software::memory::Mapping;
 use crate::error::Code;
 use crate::memory::{Memory, Permissions, lock};
@@ -160,6 +162,79 @@ impl Vm {
     ) -> Result<(), Code> {
         self.check_range(ipa, size, 0)?;
         self.shared.space.protect(ipa, size, permissions)
+    }
+
+    fn gic(&self) -> Result<Arc<Gic>, Code> {
+        self.shared.gic().ok_or(Code::NO_DEVICE)
+    }
+
+    /// `hv_gic_get_*_size` and their like
+    pub(crate) fn gic_parameters() -> Result<GicParameters, Code> {
+        Ok(gic::parameters())
+    }
+
+    /// `hv_gic_get_intid`: the PPI of a built-in source.
+    pub(crate) fn gic_get_intid(interrupt: u16) -> Result<u32, Code> {
+        match interrupt {
+            // Performance monitor, maintenance, EL2 physical, EL1 virtual and EL1 physical timer.
+            23 | 25 | 26 | 27 | 30 => Ok(interrupt.into()),
+            _ => Err(Code::BAD_ARGUMENT),
+        }
+    }
+
+    /// `hv_gic_create`: [`Code::BUSY`] once there are vCPUs, [`Code::EXISTS`] if there is a GIC, [`Code::BAD_ARGUMENT`] for a wrong layout.
+    pub(crate) fn gic_create(&self, config: &GicConfig) -> Result<(), Code> {
+        let owners = lock(&self.owners);
+        if !owners.is_empty() {
+            return Err(Code::BUSY);
+        }
+        self.shared.set_gic(Gic::new(config, self.shared.ipa_bits)?)
+    }
+
+    /// `hv_gic_set_spi`
+    pub(crate) fn gic_set_spi(&self, intid: u32, level: bool) -> Result<(), Code> {
+        self.gic()?.set_spi(intid, level)
+    }
+
+    /// `hv_gic_send_msi`
+    pub(crate) fn gic_send_msi(&self, address: u64, intid: u32) -> Result<(), Code> {
+        self.gic()?.send_msi(address, intid)
+    }
+
+    /// `hv_gic_reset`
+    pub(crate) fn gic_reset(&self) -> Result<(), Code> {
+        self.gic()?.reset();
+        Ok(())
+    }
+
+    /// `hv_gic_get_distributor_reg`
+    pub(crate) fn gic_get_distributor_reg(&self, reg: u16) -> Result<u64, Code> {
+        self.gic()?.get_distributor(reg.into())
+    }
+
+    /// `hv_gic_set_distributor_reg`
+    pub(crate) fn gic_set_distributor_reg(&self, reg: u16, value: u64) -> Result<(), Code> {
+        self.gic()?.set_distributor(reg.into(), value)
+    }
+
+    /// `hv_gic_get_msi_reg`
+    pub(crate) fn gic_get_msi_reg(&self, reg: u16) -> Result<u64, Code> {
+        self.gic()?.get_msi(reg.into())
+    }
+
+    /// `hv_gic_set_msi_reg`
+    pub(crate) fn gic_set_msi_reg(&self, reg: u16, value: u64) -> Result<(), Code> {
+        self.gic()?.set_msi(reg.into(), value)
+    }
+
+    /// `hv_gic_state_create` with `hv_gic_state_get_data`
+    pub(crate) fn gic_state(&self) -> Result<Vec<u8>, Code> {
+        Ok(self.gic()?.state())
+    }
+
+    /// `hv_gic_set_state`
+    pub(crate) fn gic_set_state(&self, state: &[u8]) -> Result<(), Code> {
+        self.gic()?.set_state(state)
     }
 
     /// A number for a new vCPU of this thread: [`Code::BUSY`] if it has one, [`Code::NO_RESOURCES`] if there are too many.

@@ -42,7 +42,7 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
 fn port(i: &Instruction, a: &mut Assembler, out: u8) {
     let data = i.op_register(u32::from(out));
     let port = u32::from(1 - out);
-    let op = a.complex_end(i, |cpu, op| transfer(cpu, op));
+    let op = a.complex_end(i, transfer);
     op.r[0] = data.size() as u8;
     op.r[1] = out;
     op.imm = match i.op_kind(port) {

@@ -201,9 +201,8 @@ impl Access {
             return false;
         }
         let needed = if write { WRITE } else { READ };
-        !self
-            .managed(msr)
-            .is_some_and(|known| known.access & needed != 0)
+        let granted = self.managed(msr).map_or(0, |known| known.access);
+        granted & needed == 0
     }
 }
 

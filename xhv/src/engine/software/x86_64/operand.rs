@@ -47,7 +47,8 @@ pub(crate) fn information(op: &Operation) -> u32 {
     let index_invalid = op.r[3] >= ZERO;
     let base_invalid = op.r[2] >= ZERO;
     let number = |register: u8, invalid: bool| if invalid { 0 } else { u32::from(register & 15) };
-    u32::from(op.r[4] & 3) * u32::from(!index_invalid)
+    let scale = if index_invalid { 0 } else { op.r[4] & 3 };
+    u32::from(scale)
         | u32::from(op.x[1] & 3) << 7
         | u32::from(op.x[0] & 7) << 15
         | number(op.r[3], index_invalid) << 18

@@ -368,7 +368,7 @@ impl Vcpu {
         if !gpa.is_multiple_of(4096) || gpa >> capabilities::LIMITS.physical_width != 0 {
             return Err(Code::BAD_ARGUMENT);
         }
-        self.cpu.vmx.apic_page = gpa;
+        self.cpu.vmx.apic_page = Some(gpa);
         self.vmcs.dirty = true;
         self.cpu.flush_tlb();
         Ok(())

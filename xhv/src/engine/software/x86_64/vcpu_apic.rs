@@ -82,7 +82,7 @@ impl Vcpu {
 
     /// `hv_vcpu_apic_get_state`.
     pub(crate) fn apic_get_state(&self, state: &mut hv_apic_state_ext_t) -> Result<(), Code> {
-        let gpa = self.cpu().vmx.apic_page;
+        let gpa = self.cpu().vmx.apic_page.unwrap_or(0);
         self.apic()?.get_state(state, gpa, self.now())
     }
 

@@ -40,6 +40,9 @@ impl Cpu {
         if let Some(result) = self.debug_register(op, number, None) {
             return result;
         }
+        if let Some(result) = self.gic_register(op, number, None) {
+            return result;
+        }
         let Some(info) = lookup(number) else {
             return match absent(number) {
                 Absent::Exit if self.pstate.el1 => Err(self.leave(op, trapped(word))),
@@ -99,6 +102,9 @@ impl Cpu {
         let word = op.imm as u32;
         let number = register_number(word);
         if let Some(result) = self.debug_register(op, number, Some(value)) {
+            return result.map(|_| ());
+        }
+        if let Some(result) = self.gic_register(op, number, Some(value)) {
             return result.map(|_| ());
         }
         let Some(info) = lookup(number) else {

@@ -83,7 +83,7 @@ fn a_tsc_deadline_interrupts() {
     // wrmsr; rdmsr; sti; hlt
     let mut guest = guest(&[0x0f, 0x30, 0x0f, 0x32, 0xfb, 0xf4]);
     guest.vcpu.apic_write(0x320, 0x4_0066).unwrap();
-    let deadline = crate::time::absolute_ticks() + 3_000_000;
+    let deadline = crate::time::absolute_ticks() + 60_000_000;
     guest.set_reg(3, 0x6e0);
     guest.set_reg(2, deadline & 0xffff_ffff);
     guest.set_reg(4, deadline >> 32);

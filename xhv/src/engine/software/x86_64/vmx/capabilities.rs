@@ -147,7 +147,7 @@ pub(crate) fn read(id: u32) -> Result<u64, Code> {
         12 => CR0_FIXED1,
         13 => CR4_FIXED0,
         14 => CR4_FIXED1,
-        15 => 0x2e << 1 | 0, // highest index of a field: TIMER_VALUE's is 0x17
+        15 => 0x19 << 1, // the highest index of a field is TSC_MULTIPLIER's
         16 => EPT_VPID,
         32 => TSC_HZ >> TIMER_SHIFT,
         _ => return Err(Code::BAD_ARGUMENT),

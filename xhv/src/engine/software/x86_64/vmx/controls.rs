@@ -37,7 +37,7 @@ pub(crate) struct Controls {
     /// The preemption timer's field.
     pub(crate) timer: u32,
     /// The APIC-access page.
-    pub(crate) apic_page: u64,
+    pub(crate) apic_page: Option<u64>,
     /// EFER as the VMCS has it: stale where the exit controls do not save it.
     pub(crate) efer: u64,
     pub(crate) msr: MsrAccess,
@@ -138,7 +138,11 @@ impl Controls {
     /// Whether an access to guest-physical `gpa` hits the APIC-access page.
     #[inline]
     pub(crate) fn hits_apic_page(&self, gpa: u64) -> bool {
-        gpa & !0xfff == self.apic_page && self.on2(secondary::VIRTUALIZE_APIC)
+        let page = gpa & !0xfff;
+        // With an APIC inside the framework watches the page by itself.
+        page == self.apic_page.unwrap_or(0)
+            && (self.on2(secondary::VIRTUALIZE_APIC)
+                || self.apic.is_some() && self.apic_page.is_some())
     }
 
     /// Whether page faults with this error code exit.

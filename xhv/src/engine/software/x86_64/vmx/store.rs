@@ -301,7 +301,7 @@ fn control(cpu: &Cpu, field: u32) -> Result<u64, Code> {
         f::CR4_SHADOW => c.cr4_shadow,
         f::CR3_TARGET0..=f::CR3_TARGET3 => c.cr3_targets[(field - f::CR3_TARGET0) as usize / 2],
         f::TSC_OFFSET => c.clock.offset(),
-        f::APIC_ACCESS => c.apic_page,
+        f::APIC_ACCESS => c.apic_page.unwrap_or(0),
         f::XSS_EXITING_BITMAP => c.xss_exiting,
         f::EPTP => return Err(Code::BAD_ARGUMENT),
         // What the framework has for itself reads as zero, and so does exit information that this CPU has no use for; what no header

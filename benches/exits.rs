@@ -1,0 +1,108 @@
+//! How long the way from the guest to its client and back is, for each kind of exit; and what the typed layer adds to a raw call.
+//!
+//! `cargo run --release -p xhv-benches --bin exits`
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use xhv::typed::{RawRead, space};
+use xhv::x86_64::{Exit, Vcpu, Vm, reg};
+use xhv::{Error, Gpa};
+
+const ROUNDS: u32 = 1_000_000;
+
+fn guest(code: &[u8]) -> Result<(Vm, Vcpu), Error> {
+    let vm = Vm::new()?;
+    vm.map_new(Gpa(0), 0x10_0000)?;
+    vm.write(Gpa(0x1000), code)?;
+    let mut vcpu = vm.create_vcpu()?;
+    vcpu.set_flat32(0x1000)?;
+    vcpu.write(reg::RBX, 0x20_0000)?;
+    Ok((vm, vcpu))
+}
+
+/// Finishes any exit that the guests below make.
+fn finish(exit: Exit<'_>) -> Result<(), Error> {
+    match exit {
+        Exit::PortWrite(out) => out.finish(),
+        Exit::PortRead(read) => read.finish(1),
+        Exit::Hlt(hlt) => hlt.finish(),
+        Exit::Cpuid(cpuid) => cpuid.finish(xhv::x86_64::CpuidResult::default()),
+        Exit::Hypercall(call) => call.finish(0),
+        Exit::MmioRead(read) => read.finish(1),
+        Exit::MmioWrite(write) => write.finish(),
+        other => Err(Error::Argument {
+            call: "exits",
+            why: format!("unexpected: {other:?}"),
+        }),
+    }
+}
+
+/// Nanoseconds for a round of a guest that exits `exits` times in each.
+fn rounds(code: &[u8], exits: u32) -> Result<f64, Error> {
+    let (_vm, mut vcpu) = guest(code)?;
+    for _ in 0..10_000 {
+        finish(vcpu.run()?)?;
+    }
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        finish(vcpu.run()?)?;
+    }
+    Ok(start.elapsed().as_nanos() as f64 / f64::from(ROUNDS) * f64::from(exits))
+}
+
+fn time(mut work: impl FnMut() -> Result<(), Error>, rounds: u32) -> Result<f64, Error> {
+    let start = Instant::now();
+    for _ in 0..rounds {
+        work()?;
+    }
+    Ok(start.elapsed().as_nanos() as f64 / f64::from(rounds))
+}
+
+fn main() -> Result<(), Error> {
+    println!("engine: {}", Vm::new()?.engine());
+    // Each is one exiting instruction and a jump back to it.
+    let kinds: [(&str, &[u8]); 7] = [
+        ("OUT", &[0xe6, 5, 0xeb, 0xfc]),
+        ("IN", &[0xe4, 5, 0xeb, 0xfc]),
+        ("HLT", &[0xf4, 0xeb, 0xfd]),
+        ("CPUID", &[0x0f, 0xa2, 0xeb, 0xfc]),
+        ("VMCALL", &[0x0f, 0x01, 0xc1, 0xeb, 0xfb]),
+        ("MMIO load", &[0x8b, 0x03, 0xeb, 0xfc]),
+        ("MMIO store", &[0x89, 0x03, 0xeb, 0xfc]),
+    ];
+    for (name, code) in kinds {
+        println!("{name:<24} {:>9.1} ns", rounds(code, 1)?);
+    }
+    let (_vm, vcpu) = guest(&[0xf4])?;
+    let typed = time(
+        || {
+            vcpu.read(black_box(reg::RAX))
+                .map(|value| drop(black_box(value)))
+        },
+        ROUNDS * 20,
+    )?;
+    let raw = time(
+        || {
+            let value = RawRead::<space::General>::raw_read(&vcpu, black_box(reg::RAX).key());
+            drop(black_box(value));
+            Ok(())
+        },
+        ROUNDS * 20,
+    )?;
+    println!(
+        "{:<24} {typed:>9.2} ns, raw {raw:.2} ns",
+        "typed register read"
+    );
+    drop(vcpu);
+    let whole = time(
+        || {
+            let (_vm, mut vcpu) =
+                guest(&[0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xf4])?;
+            vcpu.run().map(drop)
+        },
+        1000,
+    )?;
+    println!("{:<24} {:>9.1} µs", "create, run, destroy", whole / 1000.0);
+    Ok(())
+}

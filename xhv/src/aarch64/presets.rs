@@ -1,0 +1,138 @@
+//! States that guests start in, so that nobody writes them register by register.
+
+use super::reg::{CPSR, PC, Spsr, SpsrM};
+use super::sysreg::{
+    CNTV_CTL_EL0, CPACR_EL1, CntCtl, Cpacr, HCR_EL2, Hcr, ID_AA64MMFR0_EL1, ID_AA64PFR0_EL1,
+    IdAa64mmfr0Parange, IdAa64pfr0El2, IdAa64pfr0Gic, MPIDR_EL1, Mpidr, SCTLR_EL1, SP_EL1, Sctlr,
+    TrapControl,
+};
+use super::vcpu::Vcpu;
+use crate::error::Error;
+use crate::guest_memory::Gpa;
+
+/// SCTLR_EL1 with the MMU and the caches off: the bits that are 1 in every processor (Arm DDI 0601, RES1 without newer extensions).
+pub const SCTLR_OFF: Sctlr = Sctlr::from_bits(0x30d0_0800);
+
+impl Vcpu {
+    /// EL1 with its own stack pointer, all interrupts masked, MMU and caches off, floating point allowed, timer off: for a program that
+    /// begins at `pc`. Affinity and ID registers are set as by [`Vcpu::set_identity`] with the vCPU's number.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn set_el1(&mut self, pc: u64, stack: u64) -> Result<(), Error> {
+        self.set_identity(self.id())?;
+        self.write(SCTLR_EL1, SCTLR_OFF)?;
+        self.write(CPACR_EL1, Cpacr::empty().with_fpen(TrapControl::TRAP_NONE))?;
+        self.write(CNTV_CTL_EL0, CntCtl::empty())?;
+        self.write(SP_EL1, stack)?;
+        self.write(CPSR, masked(SpsrM::EL1H))?;
+        self.write(PC, pc)
+    }
+
+    /// EL2 with its own stack pointer, all interrupts masked, MMU off: for a hypervisor that begins at `pc`. The VM needs an EL2.
+    ///
+    /// # Errors
+    /// [`Error::Row`] without an EL2.
+    pub fn set_el2(&mut self, pc: u64, stack: u64) -> Result<(), Error> {
+        self.set_el1(pc, 0)?;
+        self.write(HCR_EL2, Hcr::RW)?;
+        self.write(super::sysreg::SP_EL2, stack)?;
+        self.write(CPSR, masked(SpsrM::EL2H))
+    }
+
+    /// What Linux wants of the CPU that it begins on (Documentation/arch/arm64/booting.rst): EL1, or EL2 if the VM has one; X0 the device
+    /// tree, X1 to X3 zero.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn set_linux(&mut self, entry: u64, device_tree: Gpa) -> Result<(), Error> {
+        if self.vm().has_el2() {
+            self.set_el2(entry, 0)?;
+        } else {
+            self.set_el1(entry, 0)?;
+        }
+        for number in 1..=3 {
+            self.set_x(number, 0)?;
+        }
+        self.set_x(0, device_tree.0)
+    }
+
+    /// A secondary CPU as PSCI's CPU_ON starts it: as [`Vcpu::set_el1`] (or EL2) at `entry`, with the context in X0.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the engine refuses.
+    pub fn set_psci_entry(&mut self, entry: u64, context: u64) -> Result<(), Error> {
+        let affinity = self.read(MPIDR_EL1)?;
+        if self.vm().has_el2() {
+            self.set_el2(entry, 0)?;
+        } else {
+            self.set_el1(entry, 0)?;
+        }
+        self.write(MPIDR_EL1, affinity)?;
+        self.set_x(0, context)
+    }
+
+    /// Affinity of CPU `number` (16 in a cluster), and the fields of ID registers that a VMM has to set by itself: the width of
+    /// physical addresses, whether there is a GIC, whether there is an EL2. Before the first run.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the engine does not keep a field; [`Error::Row`] if it refuses the write.
+    pub fn set_identity(&mut self, number: u64) -> Result<(), Error> {
+        self.write(MPIDR_EL1, affinity(number))?;
+        let parange = match self.vm().ipa_bits() {
+            52.. => IdAa64mmfr0Parange::BITS52,
+            48..=51 => IdAa64mmfr0Parange::BITS48,
+            44..=47 => IdAa64mmfr0Parange::BITS44,
+            42..=43 => IdAa64mmfr0Parange::BITS42,
+            40..=41 => IdAa64mmfr0Parange::BITS40,
+            36..=39 => IdAa64mmfr0Parange::BITS36,
+            _ => IdAa64mmfr0Parange::BITS32,
+        };
+        let memory = self.read(ID_AA64MMFR0_EL1)?;
+        if memory.parange().0 > parange.0 {
+            let wanted = memory.with_parange(parange);
+            self.write(ID_AA64MMFR0_EL1, wanted)?;
+            kept("ID_AA64MMFR0_EL1", self.read(ID_AA64MMFR0_EL1)? == wanted)?;
+        }
+        let features = self.read(ID_AA64PFR0_EL1)?;
+        let mut wanted = features;
+        if self.vm().gic().is_some() {
+            wanted = wanted.with_gic(IdAa64pfr0Gic::GICV3);
+        }
+        let el2 = if self.vm().has_el2() {
+            IdAa64pfr0El2::AARCH64
+        } else {
+            IdAa64pfr0El2::NONE
+        };
+        wanted = wanted.with_el2(el2);
+        if wanted != features {
+            self.write(ID_AA64PFR0_EL1, wanted)?;
+            kept("ID_AA64PFR0_EL1", self.read(ID_AA64PFR0_EL1)? == wanted)?;
+        }
+        Ok(())
+    }
+}
+
+fn kept(register: &str, kept: bool) -> Result<(), Error> {
+    if kept {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        call: "Vcpu::set_identity",
+        why: format!("the engine does not keep what was written to {register}"),
+    })
+}
+
+fn masked(mode: SpsrM) -> Spsr {
+    (Spsr::D | Spsr::A | Spsr::I | Spsr::F).with_m(mode)
+}
+
+/// The affinity of CPU `number`: 16 in a cluster, as the framework's GIC numbers its redistributors.
+#[must_use]
+pub fn affinity(number: u64) -> Mpidr {
+    Mpidr::from_bits(1 << 31)
+        .with_aff0((number & 0xf) as u8)
+        .with_aff1((number >> 4) as u8)
+        .with_aff2((number >> 12) as u8)
+        .with_aff3((number >> 20) as u8)
+}
