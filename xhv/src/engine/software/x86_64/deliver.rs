@@ -98,7 +98,7 @@ fn is_software(kind: EventKind) -> bool {
 }
 
 /// RIP and RFLAGS as they are pushed.
-fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
+pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
     let len = match event.kind {
         EventKind::SoftwareInterrupt
         | EventKind::SoftwareException
@@ -156,44 +156,6 @@ fn enter_16(cpu: &mut Cpu, event: &Exception, pointer: u32) -> Result<(), Stop> 
     let gone = Rflags::IF | Rflags::TF | Rflags::AC | Rflags::RF;
     let flags = cpu.flags() & !gone;
     cpu.set_flags(flags);
-    cpu.update_mode();
-    Ok(())
-}
-
-/// INT n in virtual-8086 mode with CR4.VME that the TSS redirects to the program's own vectors (SDM vol. 3, 22.3.3).
-pub(crate) fn redirect_v86(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
-    let pointer: u32 = cpu.load_linear(
-        u64::from(event.vector) * 4,
-        Access {
-            user: true,
-            ..Access::default()
-        },
-    )?;
-    let (rip, flags) = image(cpu, event);
-    let (cs, real_if) = (cpu.seg[Seg::Cs as usize].selector, cpu.flags() & Rflags::IF);
-    let restricted = flags & Rflags::IOPL != Rflags::IOPL;
-    let mut pushed = flags | Rflags::IOPL;
-    if restricted {
-        let vif = flags & Rflags::VIF != 0;
-        pushed = pushed & !Rflags::IF | if vif { Rflags::IF } else { 0 };
-    } else {
-        pushed = flags;
-    }
-    let mut stack = Stack::current(cpu);
-    stack.push(cpu, pushed as u16)?;
-    stack.push(cpu, cs)?;
-    stack.push(cpu, rip as u16)?;
-    cpu.gpr[RSP] = stack.rsp;
-    let target = (pointer >> 16) as u16;
-    cpu.seg[Seg::Cs as usize] = cpu.flat_segment(cpu.seg[Seg::Cs as usize], target);
-    cpu.rip = u64::from(pointer & 0xffff);
-    let mut new = cpu.flags() & !(Rflags::TF | Rflags::IF | Rflags::VIF);
-    new |= if restricted {
-        real_if
-    } else {
-        flags & Rflags::VIF
-    };
-    cpu.set_flags(new);
     cpu.update_mode();
     Ok(())
 }

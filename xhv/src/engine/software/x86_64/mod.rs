@@ -9,7 +9,7 @@
 //! | `vm`, `vcpu`, `vcpu_apic`, `register` | the seam's functions |
 //! | `vmx/` | VMCS, entry, exit, capabilities |
 //! | `events`, `deliver` | what happens between instructions; delivery through the IDT |
-//! | `segment`, `descriptor`, `transfer`, `iret`, `syscall` | segment registers, far transfers, system calls |
+//! | `segment`, `descriptor`, `transfer`, `interrupt`, `iret`, `syscall` | segment registers, far transfers, system calls |
 //! | `system`, `control`, `tables`, `io`, `msr`, `operand`, `cpuid` | system instructions |
 //! | `apic/`, `time`, `pio` | interrupt controllers, clock, port notifiers |
 //! | `fpu/`, `sse/` | x87 and SIMD |
@@ -32,6 +32,7 @@ pub(crate) mod fpu;
 mod guest;
 #[cfg(test)]
 mod hostile;
+pub(crate) mod interrupt;
 pub(crate) mod io;
 pub(crate) mod iret;
 pub(crate) mod mmu;

@@ -1,16 +1,14 @@
-//! Far transfers: JMP, CALL and RET between segments, call gates, task switches, and the INT instructions.
+//! Far transfers: JMP, CALL and RET between segments, call gates, task switches.
 //!
-//! `iret` has IRET, `syscall` the fast system calls, `deliver` what INT leads to.
+//! `interrupt` has INT, `iret` IRET, `syscall` the fast system calls.
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
-use super::Done;
 use super::access::Operation;
-use super::cpu::{Cpu, Cr, EventKind, Exception, Exit, RSP, Seg, Segment};
+use super::cpu::{Cpu, Exit, RSP, Seg, Segment};
 use super::decode::Assembler;
-use super::deliver::{Stack, redirect_v86};
+use super::deliver::Stack;
 use super::descriptor::{Descriptor, index, is_null, system};
-use super::flags::Rflags;
 use super::mode::Size;
 use super::segment::{load_far, null_segment};
 use crate::engine::software::dispatch::{Flow, Stop};
@@ -411,16 +409,12 @@ fn size_of(bytes: u64) -> Size {
     }
 }
 
-/// Emits operations for far transfers and INT.
+/// Emits operations for far transfers.
 pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
         Mnemonic::Jmp if is_far(i) => far(i, a, false),
         Mnemonic::Call if is_far(i) => far(i, a, true),
         Mnemonic::Retf => retf(i, a),
-        Mnemonic::Int => int(i, a),
-        Mnemonic::Int3 => event(i, a, 3, EventKind::SoftwareException),
-        Mnemonic::Int1 => event(i, a, 1, EventKind::PrivilegedSoftwareException),
-        Mnemonic::Into => into(i, a),
         _ => return false,
     }
     true
@@ -472,77 +466,4 @@ fn retf(i: &Instruction, a: &mut Assembler) {
     });
     op.r[0] = (popped / 2) as u8;
     op.imm = release.into();
-}
-
-fn event(i: &Instruction, a: &mut Assembler, vector: u8, kind: EventKind) {
-    let op = a.complex_end(i, |cpu, op| {
-        let kind = match op.r[1] {
-            0 => EventKind::SoftwareInterrupt,
-            1 => EventKind::SoftwareException,
-            _ => EventKind::PrivilegedSoftwareException,
-        };
-        let event = Exception {
-            vector: op.r[0],
-            kind,
-            len: op.len,
-            ..Exception::default()
-        };
-        software_event(cpu, event)
-    });
-    op.r[0] = vector;
-    op.r[1] = match kind {
-        EventKind::SoftwareInterrupt => 0,
-        EventKind::SoftwareException => 1,
-        _ => 2,
-    };
-}
-
-fn int(i: &Instruction, a: &mut Assembler) {
-    event(i, a, i.immediate8(), EventKind::SoftwareInterrupt);
-}
-
-fn into(i: &Instruction, a: &mut Assembler) {
-    a.complex_end(i, |cpu, op| {
-        if cpu.flags() & Rflags::OF == 0 {
-            return Ok(Flow::Next);
-        }
-        let event = Exception {
-            vector: 4,
-            kind: EventKind::SoftwareException,
-            len: op.len,
-            ..Exception::default()
-        };
-        Err(cpu.raise(event))
-    });
-}
-
-/// Raises a software event, unless virtual-8086 mode has other plans for an INT n (SDM vol. 3, table 22-2).
-fn software_event(cpu: &mut Cpu, event: Exception) -> Done {
-    if event.kind != EventKind::SoftwareInterrupt || !cpu.mode.v8086 {
-        return Err(cpu.raise(event));
-    }
-    let may = cpu.flags() & Rflags::IOPL == Rflags::IOPL;
-    if cpu.cr4 & Cr::CR4_VME != 0 && !redirected_to_gate(cpu, event.vector)? {
-        redirect_v86(cpu, &event)?;
-        return Ok(Flow::End);
-    }
-    match may {
-        true => Err(cpu.raise(event)),
-        false => Err(cpu.gp(0)),
-    }
-}
-
-/// Whether the TSS's redirection bitmap sends a vector to protected mode.
-fn redirected_to_gate(cpu: &mut Cpu, vector: u8) -> Result<bool, Stop> {
-    if cpu.tr.limit < 103 {
-        return Err(cpu.gp(0));
-    }
-    let base = cpu.tr.base;
-    let io_map: u16 = cpu.load_system(base.wrapping_add(102))?;
-    let at = u64::from(io_map).wrapping_sub(32) + u64::from(vector / 8);
-    if io_map < 32 || at > u64::from(cpu.tr.limit) {
-        return Err(cpu.gp(0));
-    }
-    let byte: u8 = cpu.load_system(base.wrapping_add(at))?;
-    Ok(byte >> (vector & 7) & 1 != 0)
 }

@@ -34,6 +34,7 @@ const FAMILIES: &[Family] = &[
     super::io::decode,
     super::segment::decode,
     super::transfer::decode,
+    super::interrupt::decode,
     super::iret::decode,
     super::syscall::decode,
     super::control::decode,
