@@ -42,6 +42,8 @@ struct Key {
     memory: usize,
     offset: u64,
     decode: u32,
+    /// Where the second page lies, of an instruction on two.
+    second: Option<(usize, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +182,7 @@ impl Blocks {
             memory: memory.id(),
             offset,
             decode: cpu.mode.decode,
+            second: None,
         };
         if !single && let Some(&index) = self.index.get(&key) {
             let fits = self.codes[index as usize]
@@ -226,7 +229,7 @@ impl Blocks {
         loop {
             let fetched = self.fetch(cpu, linear, gpa)?;
             let Some(code) = assemble(cpu, &self.bytes[..fetched], false) else {
-                return self.make_once(cpu, linear, gpa);
+                return self.make_crossing(cpu, linear, gpa, key, memory);
             };
             let len = code.len;
             let marked = cpu.view.mark_code(gpa, len);
@@ -241,16 +244,70 @@ impl Blocks {
             if self.bytes[..again].get(..len as usize) != Some(&before[..]) {
                 continue;
             }
-            let index = self.keep(key, memory, code);
+            let index = self.keep(key, code);
+            self.note_page(key, key.offset, len, memory);
             self.note_jump(cpu, linear, index);
             return Ok(Found::Kept(index));
         }
     }
 
-    fn keep(&mut self, key: Key, memory: Memory, mut code: Code) -> u32 {
+    /// Decodes an instruction that lies on two pages, and keeps it. (What is no such instruction is left to [`Blocks::make_once`].)
+    fn make_crossing(
+        &mut self,
+        cpu: &mut Cpu,
+        linear: u64,
+        gpa: u64,
+        key: Key,
+        memory: Memory,
+    ) -> Result<Found, Stop> {
+        let room = PAGE - linear % PAGE;
+        if room >= INSTRUCTION || cpu.mode.cs_end - cpu.rip <= room {
+            return self.make_once(cpu, linear, gpa);
+        }
+        let access = cpu.fetch_access();
+        let behind = linear.wrapping_add(room) & cpu.mode.linear_mask;
+        let next = cpu.translate(behind, access)?;
+        let (memory2, offset2) = match cpu.view.locate(next, Permissions::EXECUTE) {
+            Ok(mapping) => (
+                mapping.memory.clone(),
+                mapping.offset + (next - mapping.gpa),
+            ),
+            Err(fault) => return Err(cpu.ept_violation(fault, Ept::data(behind, access))),
+        };
+        let key = Key {
+            second: Some((memory2.id(), offset2)),
+            ..key
+        };
+        if let Some(&index) = self.index.get(&key) {
+            self.note_jump(cpu, linear, index);
+            return Ok(Found::Kept(index));
+        }
+        // Marked before they are read: nobody can change them unnoticed.
+        for (at, linear, len) in [(gpa, linear, room), (next, behind, INSTRUCTION - room)] {
+            let marked = cpu.view.mark_code(at, len);
+            let first =
+                marked.map_err(|fault| cpu.ept_violation(fault, Ept::data(linear, access)))?;
+            if first && cpu.view.refresh() {
+                cpu.forget_derived();
+            }
+        }
+        let Found::Once = self.make_once(cpu, linear, gpa)? else {
+            return Ok(Found::Once);
+        };
+        let Some(code) = self.once.take_if(|code| code.len > room) else {
+            return Ok(Found::Once);
+        };
+        let len = code.len;
+        let index = self.keep(key, code);
+        self.note_page(key, key.offset, room, memory);
+        self.note_page(key, offset2, len - room, memory2);
+        self.note_jump(cpu, linear, index);
+        Ok(Found::Kept(index))
+    }
+
+    fn keep(&mut self, key: Key, mut code: Code) -> u32 {
         self.serial = self.serial.wrapping_add(1);
         code.serial = self.serial;
-        let lines = lines(key.offset % PAGE, code.len);
         let index = match self.free.pop() {
             Some(index) => {
                 self.codes[index as usize] = Some(code);
@@ -262,13 +319,18 @@ impl Blocks {
             }
         };
         self.index.insert(key, index);
-        let page = (key.memory, key.offset & !(PAGE - 1));
+        index
+    }
+
+    /// Remembers that a block has `len` bytes at `offset` of `memory`.
+    fn note_page(&mut self, key: Key, offset: u64, len: u64, memory: Memory) {
+        let lines = lines(offset % PAGE, len);
+        let page = (memory.id(), offset & !(PAGE - 1));
         let page = self.pages.entry(page).or_insert_with(|| CodePage {
             memory,
             blocks: Vec::new(),
         });
         page.blocks.push((key, lines));
-        index
     }
 
     /// Copies what may belong to a block into `bytes`, up to the page's end.

@@ -269,3 +269,23 @@ fn an_ept_violation_tells_what_was_wanted() {
     let exit = machine.run();
     assert_eq!((exit.reason, exit.qualification), (48, 0x184));
 }
+
+#[test]
+fn an_instruction_on_two_pages_is_kept_and_watched() {
+    // 1fff: mov ax, 1 (all but the opcode on the next page); add dx, ax; inc cx; cmp cx, 3; jb 1fff; ud2
+    let mut machine = Machine::real(16, &[]);
+    let code = [
+        0xb8, 1, 0, 0x01, 0xc2, 0x41, 0x83, 0xf9, 3, 0x72, 0xf5, 0x0f, 0x0b,
+    ];
+    machine.memory.write(0x1fff, &code).unwrap();
+    machine.cpu.rip = 0x1fff;
+    expect_ud(machine.run());
+    assert_eq!((machine.cpu.gpr[1], machine.cpu.gpr[2]), (3, 3));
+    // The second page changes under it.
+    machine.memory.write(0x2000, &[5]).unwrap();
+    machine.cpu.rip = 0x1fff;
+    machine.cpu.gpr[1] = 0;
+    machine.cpu.gpr[2] = 0;
+    expect_ud(machine.run());
+    assert_eq!((machine.cpu.gpr[1], machine.cpu.gpr[2]), (3, 15));
+}

@@ -89,13 +89,23 @@ fn salc(cpu: &mut Cpu, _: &Operation) -> Done {
 /// Takes the instructions of this file.
 pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
-        Mnemonic::Daa => drop(a.complex(i, decimal::<true>)),
-        Mnemonic::Das => drop(a.complex(i, decimal::<false>)),
-        Mnemonic::Aaa => drop(a.complex(i, ascii::<true>)),
-        Mnemonic::Aas => drop(a.complex(i, ascii::<false>)),
+        Mnemonic::Daa => {
+            a.complex(i, decimal::<true>);
+        }
+        Mnemonic::Das => {
+            a.complex(i, decimal::<false>);
+        }
+        Mnemonic::Aaa => {
+            a.complex(i, ascii::<true>);
+        }
+        Mnemonic::Aas => {
+            a.complex(i, ascii::<false>);
+        }
         Mnemonic::Aam => a.complex(i, aam).imm = i.immediate(0),
         Mnemonic::Aad => a.complex(i, aad).imm = i.immediate(0),
-        Mnemonic::Salc => drop(a.complex(i, salc)),
+        Mnemonic::Salc => {
+            a.complex(i, salc);
+        }
         _ => return false,
     }
     true

@@ -204,10 +204,10 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
             source::<Mulx<T, Reg>, Mulx<T, Mem<Segmented>>>(i, a, 2).imm = gpr_number(i.op1_register()).into();
         }),
         Mnemonic::Adcx => {
-            big!(i, T => drop(source::<Adx<T, Reg, false>, Adx<T, Mem<Segmented>, false>>(i, a, 1)))
+            big!(i, T => { source::<Adx<T, Reg, false>, Adx<T, Mem<Segmented>, false>>(i, a, 1); })
         }
         Mnemonic::Adox => {
-            big!(i, T => drop(source::<Adx<T, Reg, true>, Adx<T, Mem<Segmented>, true>>(i, a, 1)))
+            big!(i, T => { source::<Adx<T, Reg, true>, Adx<T, Mem<Segmented>, true>>(i, a, 1); })
         }
         Mnemonic::Crc32 => width!(operand_size(i, 1), T => {
             source::<Crc32<T, Reg>, Crc32<T, Mem<Segmented>>>(i, a, 1);

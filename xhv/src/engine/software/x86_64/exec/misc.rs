@@ -86,7 +86,7 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         }
         Mnemonic::Xlatb => xlatb(i, a),
         Mnemonic::Nop | Mnemonic::Endbr32 | Mnemonic::Endbr64 | Mnemonic::Pause => {
-            drop(a.complex(i, nothing));
+            a.complex(i, nothing);
         }
         Mnemonic::Prefetcht0
         | Mnemonic::Prefetcht1
@@ -95,18 +95,22 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         | Mnemonic::Prefetch
         | Mnemonic::Prefetchw
         | Mnemonic::Prefetchwt1
-        | Mnemonic::Cldemote => drop(a.complex(i, nothing)),
+        | Mnemonic::Cldemote => {
+            a.complex(i, nothing);
+        }
         Mnemonic::Lfence | Mnemonic::Sfence | Mnemonic::Mfence => {
-            drop(a.complex(i, memory_fence));
+            a.complex(i, memory_fence);
         }
         Mnemonic::Clflush | Mnemonic::Clflushopt | Mnemonic::Clwb => {
-            drop(a.complex(i, flush_line));
+            a.complex(i, flush_line);
         }
         Mnemonic::Rdrand | Mnemonic::Rdseed => {
             let op = wide!(operand_size(i, 0), T => a.complex(i, random::<T>));
             op.r[0] = gpr_number(i.op0_register());
         }
-        _ if is_reserved_nop(i) => drop(a.complex(i, nothing)),
+        _ if is_reserved_nop(i) => {
+            a.complex(i, nothing);
+        }
         _ => return false,
     }
     true

@@ -209,12 +209,24 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
             }
         }),
         Mnemonic::Movbe => movbe(i, a),
-        Mnemonic::Cbw => drop(a.emit::<Widen<u16, u8>>(i)),
-        Mnemonic::Cwde => drop(a.emit::<Widen<u32, u16>>(i)),
-        Mnemonic::Cdqe => drop(a.emit::<Widen<u64, u32>>(i)),
-        Mnemonic::Cwd => drop(a.emit::<SignOf<u16>>(i)),
-        Mnemonic::Cdq => drop(a.emit::<SignOf<u32>>(i)),
-        Mnemonic::Cqo => drop(a.emit::<SignOf<u64>>(i)),
+        Mnemonic::Cbw => {
+            a.emit::<Widen<u16, u8>>(i);
+        }
+        Mnemonic::Cwde => {
+            a.emit::<Widen<u32, u16>>(i);
+        }
+        Mnemonic::Cdqe => {
+            a.emit::<Widen<u64, u32>>(i);
+        }
+        Mnemonic::Cwd => {
+            a.emit::<SignOf<u16>>(i);
+        }
+        Mnemonic::Cdq => {
+            a.emit::<SignOf<u32>>(i);
+        }
+        Mnemonic::Cqo => {
+            a.emit::<SignOf<u64>>(i);
+        }
         _ => return conditional(i, a),
     }
     true

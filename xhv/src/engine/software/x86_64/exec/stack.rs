@@ -267,16 +267,36 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
         Mnemonic::Push => push(i, a, bytes),
         Mnemonic::Pop => return pop(i, a, bytes),
-        Mnemonic::Pusha => drop(a.complex(i, push_all::<u16>)),
-        Mnemonic::Pushad => drop(a.complex(i, push_all::<u32>)),
-        Mnemonic::Popa => drop(a.complex(i, pop_all::<u16>)),
-        Mnemonic::Popad => drop(a.complex(i, pop_all::<u32>)),
-        Mnemonic::Pushf => drop(a.complex(i, push_flags::<u16>)),
-        Mnemonic::Pushfd => drop(a.complex(i, push_flags::<u32>)),
-        Mnemonic::Pushfq => drop(a.complex(i, push_flags::<u64>)),
-        Mnemonic::Popf => drop(a.complex_end(i, pop_flags::<u16>)),
-        Mnemonic::Popfd => drop(a.complex_end(i, pop_flags::<u32>)),
-        Mnemonic::Popfq => drop(a.complex_end(i, pop_flags::<u64>)),
+        Mnemonic::Pusha => {
+            a.complex(i, push_all::<u16>);
+        }
+        Mnemonic::Pushad => {
+            a.complex(i, push_all::<u32>);
+        }
+        Mnemonic::Popa => {
+            a.complex(i, pop_all::<u16>);
+        }
+        Mnemonic::Popad => {
+            a.complex(i, pop_all::<u32>);
+        }
+        Mnemonic::Pushf => {
+            a.complex(i, push_flags::<u16>);
+        }
+        Mnemonic::Pushfd => {
+            a.complex(i, push_flags::<u32>);
+        }
+        Mnemonic::Pushfq => {
+            a.complex(i, push_flags::<u64>);
+        }
+        Mnemonic::Popf => {
+            a.complex_end(i, pop_flags::<u16>);
+        }
+        Mnemonic::Popfd => {
+            a.complex_end(i, pop_flags::<u32>);
+        }
+        Mnemonic::Popfq => {
+            a.complex_end(i, pop_flags::<u64>);
+        }
         Mnemonic::Enter => {
             let op = match i.code() {
                 iced_x86::Code::Enterw_imm16_imm8 => a.complex(i, enter::<u16>),
