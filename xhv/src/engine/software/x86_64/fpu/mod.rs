@@ -26,7 +26,7 @@ use crate::engine::software::float::{Env, F80, Flags, Format, NanRule, Rounding}
 pub(crate) use arith::{Binary, Fcom};
 pub(crate) use decode::{decode, order_flags};
 pub(crate) use environment::Layout;
-pub(crate) use image::{Component, XSAVE_SIZE, components, size_of_standard, u128_at};
+pub(crate) use image::{Component, components, size_of_standard, u128_at};
 pub(crate) use load::Constant;
 pub(crate) use transcendental::Function;
 

@@ -201,7 +201,8 @@ impl Bench {
             self.native.memory[MIDDLE..MIDDLE + 10]
                 .copy_from_slice(&state.get(1).to_le_bytes()[..10]);
         }
-        self.native.before[..super::fpu::XSAVE_SIZE].copy_from_slice(&state.to_xsave(0));
+        let image = state.to_xsave(0);
+        self.native.before[..image.len()].copy_from_slice(&image);
         self.native.before[512] = 7;
         self.native.before[513] = 0;
         for register in &mut self.native.gpr {

@@ -3,8 +3,6 @@
 
 use std::sync::Mutex;
 
-use super::super::fpu::XSAVE_SIZE;
-
 /// Registers and memory that an instruction may read and write. Offsets are used by the machine code below.
 #[repr(C, align(64))]
 #[derive(Clone, Debug)]
@@ -19,7 +17,6 @@ pub(super) struct Native {
     pub(super) flags: u64,
 }
 
-const _: () = assert!(XSAVE_SIZE <= 2752);
 const AFTER: i32 = 2752;
 /// Offset of the middle of the memory operand.
 pub(super) const MIDDLE: usize = 512;
