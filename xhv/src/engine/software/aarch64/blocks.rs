@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use super::access::{exit, iss, stage2_status};
 use super::cpu::{Cpu, Exception, Mode, Trap, regime};
@@ -17,6 +18,8 @@ use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
 
 /// Entries of the look-up by virtual address, a power of two.
 const JUMPS: usize = 4096;
+/// Instructions in a page.
+const PER_PAGE: usize = PAGE as usize / 4;
 /// Entries of the look-up of code pages, a power of two.
 const PAGES: usize = 64;
 /// Blocks that are kept at most; with more, all are dropped.
@@ -24,12 +27,12 @@ const MOST: usize = 1 << 16;
 /// Bytes of code in the longest block.
 const LONGEST: usize = 256;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Jump {
     pc: u64,
-    /// Generation and mode; 0 is nothing.
+    /// [`Cpu::key`]; 0 is nothing.
     key: u64,
-    index: u32,
+    decoded: Option<Rc<Decoded>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,17 +90,15 @@ struct Decoded {
 #[derive(Debug)]
 struct Page {
     _memory: Memory,
-    blocks: Vec<u32>,
+    blocks: Vec<Rc<Decoded>>,
 }
 
 /// All decoded blocks of a vCPU.
 #[derive(Debug)]
 pub(crate) struct Blocks {
-    jumps: Box<[Jump; JUMPS]>,
+    jumps: Box<[Jump]>,
     code_pages: Box<[CodePage; PAGES]>,
-    slab: Vec<Option<Decoded>>,
-    free: Vec<u32>,
-    places: Map<Place, u32>,
+    places: Map<Place, Rc<Decoded>>,
     pages: Map<(usize, u64), Page>,
 }
 
@@ -111,10 +112,8 @@ struct Found {
 impl Blocks {
     pub(crate) fn new() -> Self {
         Self {
-            jumps: Box::new([Jump::default(); JUMPS]),
+            jumps: (0..JUMPS).map(|_| Jump::default()).collect(),
             code_pages: Box::new([CodePage::default(); PAGES]),
-            slab: Vec::new(),
-            free: Vec::new(),
             places: Map::default(),
             pages: Map::default(),
         }
@@ -123,22 +122,20 @@ impl Blocks {
     /// The block at the program counter, decoded if need be; an exception or exit if there is no code.
     #[inline(always)]
     pub(crate) fn find(&mut self, cpu: &mut Cpu) -> Result<&Block<Cpu>, Trap> {
-        let jump = self.jumps[(cpu.pc >> 2) as usize % JUMPS];
-        let index = if jump.pc == cpu.pc && jump.key == key(cpu) {
-            jump.index
-        } else {
-            self.look_up(cpu)?
-        };
-        match self.slab.get(index as usize) {
-            Some(Some(decoded)) => Ok(&decoded.block),
-            // Indices in the tables name live blocks: the tables are emptied with the blocks.
-            _ => Err(illegal_state()),
+        let jump = &self.jumps[(cpu.pc >> 2) as usize % JUMPS];
+        if jump.pc != cpu.pc || jump.key != cpu.key(cpu.pc) {
+            self.look_up(cpu)?;
+        }
+        // The look-up may have taken a tag off the program counter.
+        match &self.jumps[(cpu.pc >> 2) as usize % JUMPS].decoded {
+            Some(decoded) => Ok(&decoded.block),
+            None => Err(illegal_state()),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_up(&mut self, cpu: &mut Cpu) -> Result<u32, Trap> {
+    fn look_up(&mut self, cpu: &mut Cpu) -> Result<(), Trap> {
         cpu.pc = cpu.context.untagged(cpu.pc);
         if cpu.pc & 3 != 0 {
             return Err(Trap::Exception(Exception {
@@ -152,21 +149,21 @@ impl Blocks {
             offset: found.offset,
             mode: cpu.mode,
         };
-        let index = match self.places.get(&place) {
-            Some(&index) => index,
+        let decoded = match self.places.get(&place) {
+            Some(decoded) => decoded.clone(),
             None => self.decode(cpu, &found, place)?,
         };
         self.jumps[(cpu.pc >> 2) as usize % JUMPS] = Jump {
             pc: cpu.pc,
-            key: key(cpu),
-            index,
+            key: cpu.key(cpu.pc),
+            decoded: Some(decoded),
         };
-        Ok(index)
+        Ok(())
     }
 
     /// Translates the program counter.
     fn page(&mut self, cpu: &mut Cpu) -> Result<Found, Trap> {
-        let (va, key) = (cpu.pc & !(PAGE - 1), key(cpu));
+        let (va, key) = (cpu.pc & !(PAGE - 1), cpu.key(cpu.pc));
         let cached = &mut self.code_pages[(va / PAGE) as usize % PAGES];
         let ipa = if cached.va == va && cached.key == key {
             cached.ipa | cpu.pc & (PAGE - 1)
@@ -214,7 +211,7 @@ impl Blocks {
         }
     }
 
-    fn decode(&mut self, cpu: &mut Cpu, found: &Found, place: Place) -> Result<u32, Trap> {
+    fn decode(&mut self, cpu: &mut Cpu, found: &Found, place: Place) -> Result<Rc<Decoded>, Trap> {
         let fault = |cpu: &Cpu| {
             let syndrome = class::INSTRUCTION_ABORT_LOWER | 0b11 | 0b100;
             exit(syndrome, cpu.pc, found.ipa)
@@ -246,7 +243,7 @@ impl Blocks {
         place: Place,
         block: Block<Cpu>,
         bytes: u64,
-    ) -> u32 {
+    ) -> Rc<Decoded> {
         if self.places.len() >= MOST {
             self.clear(cpu);
         }
@@ -255,59 +252,46 @@ impl Blocks {
             within / CODE_LINE,
             (within + bytes - 1).min(PAGE - 1) / CODE_LINE,
         );
-        let decoded = Decoded {
+        let decoded = Rc::new(Decoded {
             block,
             place,
             lines: (!0 << first) & (!0 >> (63 - last)),
-        };
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slab[index as usize] = Some(decoded);
-                index
-            }
-            None => {
-                self.slab.push(Some(decoded));
-                self.slab.len() as u32 - 1
-            }
-        };
-        self.places.insert(place, index);
+        });
+        self.places.insert(place, decoded.clone());
         let page = (place.memory, found.offset & !(PAGE - 1));
         let entry = self.pages.entry(page).or_insert_with(|| Page {
             _memory: found.memory.clone(),
             blocks: Vec::new(),
         });
-        entry.blocks.push(index);
-        index
+        entry.blocks.push(decoded.clone());
+        decoded
     }
 
     fn clear(&mut self, cpu: &mut Cpu) {
-        self.slab.clear();
-        self.free.clear();
         self.places.clear();
         self.pages.clear();
         cpu.code_changed();
     }
 
     /// Drops blocks whose code was written.
-    pub(crate) fn drop_stale(&mut self, cpu: &mut Cpu) {
+    pub(crate) fn drop_stale(&mut self, cpu: &Cpu) {
         for stale in cpu.view.slot().take_stale() {
             let Some(page) = self.pages.get_mut(&(stale.memory, stale.page)) else {
                 continue;
             };
-            let (slab, places, free) = (&mut self.slab, &mut self.places, &mut self.free);
-            page.blocks.retain(|&index| {
-                let slot = &mut slab[index as usize];
-                let hit = slot
-                    .as_ref()
-                    .is_none_or(|decoded| decoded.lines & stale.lines != 0);
-                if let Some(decoded) = slot.take_if(|_| hit) {
-                    places.remove(&decoded.place);
-                    free.push(index);
+            page.blocks.retain(|decoded| {
+                let hit = decoded.lines & stale.lines != 0;
+                if hit {
+                    self.places.remove(&decoded.place);
+                    // Every address of the block has the same offset in its page: few entries can lead to it.
+                    let low = (decoded.place.offset / 4) as usize % PER_PAGE;
+                    for at in (low..JUMPS).step_by(PER_PAGE) {
+                        self.jumps[at] = Jump::default();
+                    }
                 }
                 !hit
             });
         }
-        cpu.code_changed();
     }
 
     /// Drops the blocks of memory that is not mapped any more.
@@ -329,13 +313,6 @@ fn fetch(cpu: &Cpu, ipa: u64, words: &mut [u32; LONGEST / 4], len: &mut usize) -
         *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
     Some(())
-}
-
-/// What a look-up by virtual address is good for: the generation of its half, and the mode. Never 0.
-#[inline(always)]
-fn key(cpu: &Cpu) -> u64 {
-    let generation = cpu.generation[(cpu.pc >> 55 & 1) as usize];
-    u64::from(generation) << 32 | 1 << 8 | u64::from(cpu.mode.0)
 }
 
 /// For what cannot be: the guest sees an illegal execution state rather than the host a panic.

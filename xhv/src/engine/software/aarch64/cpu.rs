@@ -149,6 +149,10 @@ pub(crate) struct Cpu {
     pub(crate) mode: Mode,
     /// A second look is needed before the next block: an interrupt, a step, an illegal state.
     pub(crate) check: bool,
+    /// Blocks until the clock is looked at.
+    pub(crate) patience: u32,
+    /// What a look-up by code address is good for, of the lower and the upper half: see [`Cpu::update_keys`].
+    pub(crate) keys: [u64; 2],
     /// V0 to V31.
     pub(crate) v: [u128; 32],
     pub(crate) fpcr: u64,
@@ -180,6 +184,17 @@ pub(crate) struct Cpu {
     pub(crate) serror: bool,
     /// Time spent in WFI, in ticks.
     pub(crate) wait_ticks: u64,
+    /// The page that was last stored to without the TLB, as pages with code are.
+    pub(crate) recent: RecentStore,
+}
+
+/// A translation for stores: page, key ([`Cpu::key`] of the page), regime, and the intermediate physical page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RecentStore {
+    pub(crate) page: u64,
+    pub(crate) key: u64,
+    pub(crate) regime: u8,
+    pub(crate) ipa: u64,
 }
 
 impl Cpu {
@@ -194,6 +209,8 @@ impl Cpu {
             flags: Flags::from_bits(0),
             mode: Mode::default(),
             check: false,
+            patience: 0,
+            keys: [0; 2],
             v: [0; 32],
             fpcr: 0,
             fpsr: 0,
@@ -219,6 +236,7 @@ impl Cpu {
             lines: [false; 2],
             serror: false,
             wait_ticks: 0,
+            recent: RecentStore::default(),
         };
         cpu.update_context();
         cpu
@@ -265,6 +283,7 @@ impl Cpu {
         set(checked && self.x[usize::from(SP)] & 15 != 0, Mode::SP_FAULT);
         set(self.debug_is_on(), Mode::DEBUG);
         self.mode = Mode(mode);
+        self.update_keys();
         if self.sys[Reg::MDSCR_EL1] != 0 || self.debug.watching {
             self.update_watching();
         }
@@ -292,6 +311,21 @@ impl Cpu {
         for generation in &mut self.generation {
             *generation = generation.wrapping_add(1);
         }
+        self.update_keys();
+    }
+
+    /// Makes the keys of look-ups by code address from generation and mode. A key is never 0.
+    pub(crate) fn update_keys(&mut self) {
+        let mode = 1 << 8 | u64::from(self.mode.0);
+        self.keys = self
+            .generation
+            .map(|generation| u64::from(generation) << 32 | mode);
+    }
+
+    /// The key of a look-up by this code address.
+    #[inline(always)]
+    pub(crate) fn key(&self, address: u64) -> u64 {
+        self.keys[(address >> 55 & 1) as usize]
     }
 
     /// `PSTATE` as in `SPSR_EL1` and `HV_REG_CPSR`.

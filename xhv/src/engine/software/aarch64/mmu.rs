@@ -184,6 +184,7 @@ impl Cpu {
         }
         self.view.flush_pages(|va| va >> 55 & 1 == 0);
         self.generation[0] = self.generation[0].wrapping_add(1);
+        self.update_keys();
     }
 
     /// Forgets what is known about the leaf that holds `va`; its size is not known any more.

@@ -76,13 +76,13 @@ pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
 }
 
 fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
-    let mut patience = 0_u32;
+    cpu.patience = 0;
     loop {
-        if cpu.check || patience == 0 || cpu.view.slot().attention() != 0 {
+        if cpu.check || cpu.patience == 0 || cpu.view.slot().attention() != 0 {
             if let Some(exit) = between_blocks(cpu, blocks) {
                 return exit;
             }
-            patience = PATIENCE;
+            cpu.patience = PATIENCE;
             if cpu.mode.has(Mode::DEBUG) {
                 match step(cpu, blocks) {
                     Some(exit) => return exit,
@@ -90,7 +90,7 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
                 }
             }
         }
-        patience -= 1;
+        cpu.patience -= 1;
         let outcome = match blocks.find(cpu) {
             Ok(block) => block.run(cpu),
             Err(trap) => {
