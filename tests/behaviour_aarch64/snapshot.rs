@@ -166,3 +166,16 @@ fn differences_have_names() {
         assert!(told.contains("FPCR") && told.contains("FZ"), "{told}");
     });
 }
+
+#[test]
+fn a_dump_names_bits() {
+    on_every_engine(|engine| {
+        let (mut vcpu, _memory) = start(engine, &PROGRAM);
+        vcpu.write(FPCR, Fpcr::FZ).unwrap();
+        let short = vcpu.dump().to_string();
+        assert!(short.contains("FPCR") && short.contains("FZ"), "{short}");
+        assert!(!short.contains("SCTLR_EL1"));
+        let long = format!("{:#}", vcpu.dump());
+        assert!(long.contains("SCTLR_EL1") && long.contains("Q31"), "{long}");
+    });
+}

@@ -2,6 +2,9 @@
 //!
 //! Registers are rows of [`super::gic_registers`]; those of a vCPU (redistributor, ICC, ICH, ICV) are read through the vCPU.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::sme::Bytes;
 use super::vm::{Vm, choose};
 use super::{error, ffi};
 use crate::engine::aarch64 as engine;
@@ -218,8 +221,22 @@ pub enum BuiltIn {
 }
 
 /// Whole state of a GIC without the CPU interfaces: opaque, of one engine and one version of macOS.
+///
+/// In a file it is a string of hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GicState(pub Vec<u8>);
+
+impl Serialize for GicState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes(self.0.clone()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GicState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Bytes::deserialize(deserializer).map(|bytes| Self(bytes.0))
+    }
+}
 
 /// The GIC of a VM; any thread may use it.
 #[derive(Debug, Clone)]

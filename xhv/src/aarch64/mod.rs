@@ -1,4 +1,38 @@
 //! Virtual machines with Apple silicon's processors: EL1 programs on Hypervisor.framework or the software CPU.
+//!
+//! A guest that adds, tells its result by a hypervisor call, and ends:
+//!
+//! ```
+//! use xhv::aarch64::{Exit, Vm, reg};
+//!
+//! # fn main() -> Result<(), xhv::Error> {
+//! let vm = Vm::new()?;
+//! let memory = vm.map_new(0x4000_0000, 0x4000)?;
+//! let program = [
+//!     0x8b01_0000_u32, // add x0, x0, x1
+//!     0xd400_0002,     // hvc #0
+//! ];
+//! for (at, word) in (0..).step_by(4).zip(program) {
+//!     memory.write(at, &word.to_le_bytes())?;
+//! }
+//! let mut vcpu = vm.create_vcpu()?;
+//! vcpu.set_el1(0x4000_0000, 0x4000_4000)?;
+//! vcpu.write(reg::X0, 5)?;
+//! vcpu.write(reg::X1, 3)?;
+//! match vcpu.run()? {
+//!     Exit::Hvc(call) => assert_eq!(call.argument(0)?, 8),
+//!     other => panic!("{other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`reg`], [`simd`], [`sysreg`], [`feature`], [`gic_registers`], [`sme_registers`] | the tables: what [`Vcpu::read`] and [`Vcpu::write`] take |
+//! | [`exits`] | exception classes and the layout of their syndromes |
+//! | [`psci`], [`policy`] | what guests ask of firmware, and default answers to trapped registers |
+//! | [`ffi`] | the raw functions of the framework |
 
 #[path = "../../spec/aarch64/exits.rs"]
 pub mod exits;
@@ -23,6 +57,7 @@ pub mod sme_registers;
 pub mod sysreg;
 
 mod config;
+mod dump;
 mod error;
 mod exit;
 mod gic;
@@ -41,6 +76,7 @@ mod vm;
 mod walk;
 
 pub use config::{CacheType, VcpuConfig};
+pub use dump::Dump;
 pub use exit::{
     DataAbort, Debug, DebugKind, Exit, Hvc, InstructionAbort, RawExit, Smc, SystemRegisterRead,
     SystemRegisterWrite, Undecoded, Wfx,
