@@ -75,20 +75,21 @@ fn main() -> Result<(), Error> {
         println!("{name:<24} {:>9.1} ns", rounds(code, 1)?);
     }
     let (_vm, vcpu) = guest(&[0xf4])?;
+    let rounds = ROUNDS * 20;
     let typed = time(
         || {
-            vcpu.read(black_box(reg::RAX))
-                .map(|value| drop(black_box(value)))
+            black_box(vcpu.read(black_box(reg::RAX))?);
+            Ok(())
         },
-        ROUNDS * 20,
+        rounds,
     )?;
     let raw = time(
         || {
-            let value = RawRead::<space::General>::raw_read(&vcpu, black_box(reg::RAX).key());
-            drop(black_box(value));
+            let key = black_box(reg::RAX).key();
+            black_box(RawRead::<space::General>::raw_read(&vcpu, key).unwrap_or(0));
             Ok(())
         },
-        ROUNDS * 20,
+        rounds,
     )?;
     println!(
         "{:<24} {typed:>9.2} ns, raw {raw:.2} ns",
