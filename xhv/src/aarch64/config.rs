@@ -1,7 +1,7 @@
 //! What a vCPU will be like before it exists: feature registers and cache geometry of its default configuration.
 
+use super::builder::choose;
 use super::sysreg::Ccsidr;
-use super::vm::choose;
 use super::{error, ffi};
 use crate::engine::aarch64 as engine;
 use crate::error::{Code, Error};

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::builder::choose;
 use super::sme::Bytes;
-use super::vm::{Vm, choose};
+use super::vm::Vm;
 use super::{error, ffi};
 use crate::engine::aarch64 as engine;
 use crate::error::{Code, Error};

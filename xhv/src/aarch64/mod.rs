@@ -56,6 +56,8 @@ pub mod sme_registers;
 #[path = "../../spec/aarch64/system_registers.rs"]
 pub mod sysreg;
 
+mod builder;
+mod calls;
 mod config;
 mod dump;
 mod error;
@@ -68,26 +70,30 @@ pub mod policy;
 mod presets;
 pub mod psci;
 mod rows;
+mod run;
 mod sme;
 mod state;
+mod timer;
 mod transfer;
+mod trapped;
 mod vcpu;
 mod vm;
 mod walk;
 
+pub use builder::{Granule, Limits, VmBuilder};
+pub use calls::{Hvc, Smc, Wfx};
 pub use config::{CacheType, VcpuConfig};
 pub use dump::Dump;
-pub use exit::{
-    DataAbort, Debug, DebugKind, Exit, Hvc, InstructionAbort, RawExit, Smc, SystemRegisterRead,
-    SystemRegisterWrite, Undecoded, Wfx,
-};
+pub use exit::{DataAbort, Debug, DebugKind, Exit, InstructionAbort, RawExit, Undecoded};
 pub use gic::{BuiltIn, Gic, GicBuilder, GicParameters, GicState};
 pub use inject::Exception;
 pub use mmio::{MmioRead, MmioWrite};
 pub use presets::{SCTLR_OFF, affinity};
 pub use psci::Psci;
+pub use run::Statistics;
 pub use sme::{Bytes, SmeState};
 pub use state::{Clock, DebugState, LineState, RestoreOptions, TimerState, VcpuState};
-pub use vcpu::{Interrupt, Statistics, Vcpu};
-pub use vm::{Granule, Limits, Vm, VmBuilder};
+pub use trapped::{SystemRegisterRead, SystemRegisterWrite};
+pub use vcpu::{Interrupt, Vcpu};
+pub use vm::Vm;
 pub use walk::Translation;

@@ -1,7 +1,7 @@
 //! Default answers to trapped system registers, for VMMs that have none of their own.
 
-use super::exit::{SystemRegisterRead, SystemRegisterWrite};
 use super::sysreg::TrappedRegister;
+use super::trapped::{SystemRegisterRead, SystemRegisterWrite};
 use super::vcpu::Vcpu;
 use crate::error::Error;
 

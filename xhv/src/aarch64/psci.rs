@@ -1,6 +1,6 @@
 //! PSCI and SMCCC: what a guest asks of its firmware by HVC or SMC (Arm DEN 0022, DEN 0028). Decoded here, decided by the VMM.
 
-use super::exit::{Hvc, Smc};
+use super::calls::{Hvc, Smc};
 use crate::error::Error;
 
 /// Function identifiers (Arm DEN 0022, 5; DEN 0028, 7). The bit 0x4000_0000 says 64-bit arguments.

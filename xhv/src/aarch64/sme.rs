@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::builder::Limits;
 use super::sme_registers::{PRegister, Svcr, ZRegister};
 use super::vcpu::Vcpu;
-use super::vm::Limits;
 use crate::engine::aarch64 as engine;
 use crate::error::Error;
 

@@ -1,39 +1,38 @@
-//! The vCPU: registers by rows of the tables, interrupt lines, timer, and `run`. What comes out of `run` is in `exit.rs`.
+//! The vCPU: registers by rows of the tables, interrupt lines, debug traps. `run.rs` runs it, `timer.rs` has its clock.
 
 use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exit::{self, Exit, RawExit};
-use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome};
+use super::exit::RawExit;
 use super::reg::{self, Spsr};
-use super::sysreg::{self, CntCtl};
+use super::run::Statistics;
+use super::sysreg;
 use super::transfer::Transfer;
 use super::vm::Vm;
 use super::{error, ffi};
 use crate::engine::aarch64 as engine;
 use crate::error::{Code, Error};
-use crate::guest_memory::{Gpa, Verdict};
-use crate::handle::{Control, Request, VcpuHandle};
-use crate::memory::Permissions;
+use crate::guest_memory::Gpa;
+use crate::handle::{Control, VcpuHandle};
 use crate::thread::Jobs;
 use crate::typed::{Readable, Writable};
 
 /// A virtual processor. It belongs to the thread that created it and goes away when dropped.
 pub struct Vcpu {
-    vm: Vm,
+    pub(super) vm: Vm,
     pub(super) engine: engine::Vcpu,
     pub(super) control: Arc<Control>,
-    jobs: Arc<Jobs<Vcpu>>,
+    pub(super) jobs: Arc<Jobs<Vcpu>>,
     /// The rest of an instruction that accesses devices in several parts.
     pub(super) transfer: Option<Transfer>,
     /// Levels of IRQ and FIQ that are asserted anew before every entry.
     lines: [bool; 2],
     /// IRQ and FIQ for the next run only.
-    pending: [bool; 2],
-    last: RawExit,
-    statistics: Statistics,
+    pub(super) pending: [bool; 2],
+    pub(super) last: RawExit,
+    pub(super) statistics: Statistics,
     /// The framework binds a vCPU to its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -56,18 +55,6 @@ impl Drop for Vcpu {
     }
 }
 
-/// How often a vCPU left the guest, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Returns of the engine's run call.
-    pub entries: u64,
-    /// Exits that were handed to the client.
-    pub exits: u64,
-    /// Exits that were dealt with here.
-    pub hidden: u64,
-}
-
 /// An interrupt line of a vCPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interrupt {
@@ -87,9 +74,6 @@ impl Interrupt {
         }
     }
 }
-
-/// How often in a row the engine may say that it left the guest for an unknown reason before `run` passes that on.
-const UNKNOWN_PATIENCE: u32 = 1000;
 
 impl Vcpu {
     pub(super) fn create(vm: &Vm) -> Result<Self, Error> {
@@ -306,7 +290,7 @@ impl Vcpu {
         self.pending = pending;
     }
 
-    fn assert_lines(&mut self) -> Result<(), Error> {
+    pub(super) fn assert_lines(&mut self) -> Result<(), Error> {
         if self.vm.0.gic.is_some() {
             return Ok(());
         }
@@ -317,99 +301,6 @@ impl Vcpu {
             }
         }
         Ok(())
-    }
-
-    /// Runs the guest until something happens that the VMM has to deal with, or it is canceled.
-    ///
-    /// An exit that needs an answer borrows the vCPU; dropping it unanswered makes it come again.
-    ///
-    /// # Errors
-    /// [`Error::Call`] if the guest cannot be entered, with the likely cause.
-    #[inline]
-    pub fn run(&mut self) -> Result<Exit<'_>, Error> {
-        if self.transfer.is_some() {
-            return exit::next_part(self);
-        }
-        let raw = self.enter()?;
-        self.statistics.exits += 1;
-        exit::decode(self, raw)
-    }
-
-    fn enter(&mut self) -> Result<RawExit, Error> {
-        self.control.begin();
-        let result = self.enter_until_exit();
-        self.control.end();
-        self.pending = [false; 2];
-        if let Ok(raw) = &result {
-            self.last = *raw;
-        }
-        result
-    }
-
-    fn enter_until_exit(&mut self) -> Result<RawExit, Error> {
-        let mut unknown = 0;
-        let mut retried = None;
-        loop {
-            match self.control.request() {
-                None => {}
-                Some(Request::Cancel) => return Ok(RawExit::canceled()),
-                Some(Request::Work) => {
-                    while let Some(job) = self.jobs.clone().next() {
-                        job(self);
-                    }
-                    continue;
-                }
-            }
-            self.assert_lines()?;
-            let result = self.engine.run();
-            let raw = RawExit::new(self.call("hv_vcpu_run", result)?);
-            self.statistics.entries += 1;
-            match raw.reason {
-                // Whether it was meant is told by the requests: one may have been taken before the engine saw its kick.
-                ExitReason::CANCELED => {}
-                ExitReason::UNKNOWN if unknown < UNKNOWN_PATIENCE => unknown += 1,
-                ExitReason::EXCEPTION if retried != Some(raw) && self.settles(&raw)? => {
-                    retried = Some(raw);
-                }
-                _ => return Ok(raw),
-            }
-            self.statistics.hidden += 1;
-        }
-    }
-
-    /// Deals with exits that are nobody's business: writes to tracked pages, accesses that are allowed by now, cache maintenance of
-    /// addresses without memory.
-    #[inline]
-    fn settles(&mut self, raw: &RawExit) -> Result<bool, Error> {
-        let needed = match Syndrome::decode(raw.syndrome) {
-            Syndrome::DataAbortLower(abort) => {
-                if abort.iss.contains(IssDataAbort::CM) {
-                    self.advance()?;
-                    return Ok(true);
-                }
-                if abort.iss.contains(IssDataAbort::WNR) {
-                    Permissions::READ | Permissions::WRITE
-                } else {
-                    Permissions::READ
-                }
-            }
-            Syndrome::InstructionAbortLower(abort) => {
-                if abort.iss.contains(IssInstructionAbort::S1PTW) {
-                    Permissions::READ
-                } else {
-                    Permissions::EXECUTE
-                }
-            }
-            _ => return Ok(false),
-        };
-        match self.vm.0.memory.judge(raw.physical_address.0, needed) {
-            Verdict::Fault => Ok(false),
-            Verdict::Retry => Ok(true),
-            Verdict::Dirtied(start, size, permissions) => {
-                self.vm.protect_engine(start, size, permissions)?;
-                Ok(true)
-            }
-        }
     }
 
     /// Whether debug exceptions of the guest (BRK, breakpoints, watchpoints, steps) are exits.
@@ -465,81 +356,6 @@ impl Vcpu {
         let result = self.engine.get_wait_for_interrupt_time();
         let ticks = self.call("hv_vcpu_get_wait_for_interrupt_time", result)?;
         Ok(engine::duration(ticks))
-    }
-
-    /// Whether the virtual timer is masked: it is after each [`Exit::VtimerActivated`].
-    ///
-    /// # Errors
-    /// [`Error::Call`] if the engine refuses.
-    pub fn vtimer_mask(&self) -> Result<bool, Error> {
-        self.call("hv_vcpu_get_vtimer_mask", self.engine.get_vtimer_mask())
-    }
-
-    /// Masks or unmasks the virtual timer. Unmask it when the guest has dealt with its interrupt, or it stays silent.
-    ///
-    /// # Errors
-    /// [`Error::Call`] if the engine refuses.
-    pub fn set_vtimer_mask(&mut self, masked: bool) -> Result<(), Error> {
-        let result = self.engine.set_vtimer_mask(masked);
-        self.call("hv_vcpu_set_vtimer_mask", result)
-    }
-
-    /// What the guest's virtual counter lags behind [`Vcpu::counter`], in ticks.
-    ///
-    /// # Errors
-    /// [`Error::Call`] if the engine refuses.
-    pub fn vtimer_offset(&self) -> Result<u64, Error> {
-        self.call("hv_vcpu_get_vtimer_offset", self.engine.get_vtimer_offset())
-    }
-
-    /// Sets the offset: the guest's CNTVCT_EL0 is [`Vcpu::counter`] less this. Give all vCPUs of a VM the same.
-    ///
-    /// # Errors
-    /// [`Error::Call`] if the engine refuses.
-    pub fn set_vtimer_offset(&mut self, offset: u64) -> Result<(), Error> {
-        let result = self.engine.set_vtimer_offset(offset);
-        self.call("hv_vcpu_set_vtimer_offset", result)
-    }
-
-    /// Ticks a second of the guest's counters: what CNTFRQ_EL0 says.
-    pub const COUNTER_FREQUENCY: u64 = engine::COUNTER_FREQUENCY;
-
-    /// The host's counter in the ticks of CNTVCT_EL0: 24 MHz.
-    #[must_use]
-    pub fn counter() -> u64 {
-        engine::counter()
-    }
-
-    /// Ticks until the virtual timer fires: 0 if its condition is met, `None` if it is off or its interrupt masked.
-    ///
-    /// # Errors
-    /// [`Error::Row`] or [`Error::Call`] if the engine refuses.
-    pub fn vtimer_remaining(&self) -> Result<Option<u64>, Error> {
-        let control = self.read(sysreg::CNTV_CTL_EL0)?;
-        if !control.contains(CntCtl::ENABLE) || control.contains(CntCtl::IMASK) {
-            return Ok(None);
-        }
-        let now = engine::counter().wrapping_sub(self.vtimer_offset()?);
-        let due = self.read(sysreg::CNTV_CVAL_EL0)?;
-        Ok(Some(due.saturating_sub(now)))
-    }
-
-    /// The level of the virtual timer's interrupt, for VMMs that see no end of interrupt: call it after each exit, and give the level to
-    /// your interrupt controller. Once the guest has quieted the timer it is unmasked here, so that it can fire again.
-    ///
-    /// # Errors
-    /// [`Error::Row`] or [`Error::Call`] if the engine refuses.
-    pub fn vtimer_line(&mut self) -> Result<bool, Error> {
-        if !self.vtimer_mask()? {
-            return Ok(false);
-        }
-        let control = self.read(sysreg::CNTV_CTL_EL0)?;
-        let asserted =
-            control.contains(CntCtl::ENABLE | CntCtl::ISTATUS) && !control.contains(CntCtl::IMASK);
-        if !asserted {
-            self.set_vtimer_mask(false)?;
-        }
-        Ok(asserted)
     }
 
     /// Whether a virtual SError is pending. macOS 27.0.

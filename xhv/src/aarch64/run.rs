@@ -1,0 +1,121 @@
+//! Running a vCPU: enters the guest until there is an exit that the client has to know of. `exit.rs` is what the client gets.
+//!
+//! Hidden here: kicks that nobody meant, writes to tracked pages, accesses that are allowed by now, cache maintenance of addresses without memory.
+
+use super::exit::{self, Exit, RawExit};
+use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome};
+use super::vcpu::Vcpu;
+use crate::error::Error;
+use crate::guest_memory::Verdict;
+use crate::handle::Request;
+use crate::memory::Permissions;
+
+/// How often in a row the engine may say that it left the guest for an unknown reason before `run` passes that on.
+const UNKNOWN_PATIENCE: u32 = 1000;
+
+/// How often a vCPU left the guest, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Returns of the engine's run call.
+    pub entries: u64,
+    /// Exits that were handed to the client.
+    pub exits: u64,
+    /// Exits that were dealt with here.
+    pub hidden: u64,
+}
+
+impl Vcpu {
+    /// Runs the guest until something happens that the VMM has to deal with, or it is canceled.
+    ///
+    /// An exit that needs an answer borrows the vCPU; dropping it unanswered makes it come again.
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the guest cannot be entered, with the likely cause.
+    #[inline]
+    pub fn run(&mut self) -> Result<Exit<'_>, Error> {
+        if self.transfer.is_some() {
+            return exit::next_part(self);
+        }
+        let raw = self.enter()?;
+        self.statistics.exits += 1;
+        exit::decode(self, raw)
+    }
+
+    fn enter(&mut self) -> Result<RawExit, Error> {
+        self.control.begin();
+        let result = self.enter_until_exit();
+        self.control.end();
+        self.pending = [false; 2];
+        if let Ok(raw) = &result {
+            self.last = *raw;
+        }
+        result
+    }
+
+    fn enter_until_exit(&mut self) -> Result<RawExit, Error> {
+        let mut unknown = 0;
+        let mut retried = None;
+        loop {
+            match self.control.request() {
+                None => {}
+                Some(Request::Cancel) => return Ok(RawExit::canceled()),
+                Some(Request::Work) => {
+                    while let Some(job) = self.jobs.clone().next() {
+                        job(self);
+                    }
+                    continue;
+                }
+            }
+            self.assert_lines()?;
+            let result = self.engine.run();
+            let raw = RawExit::new(self.call("hv_vcpu_run", result)?);
+            self.statistics.entries += 1;
+            match raw.reason {
+                // Whether it was meant is told by the requests: one may have been taken before the engine saw its kick.
+                ExitReason::CANCELED => {}
+                ExitReason::UNKNOWN if unknown < UNKNOWN_PATIENCE => unknown += 1,
+                ExitReason::EXCEPTION if retried != Some(raw) && self.settles(&raw)? => {
+                    retried = Some(raw);
+                }
+                _ => return Ok(raw),
+            }
+            self.statistics.hidden += 1;
+        }
+    }
+
+    /// Deals with exits that are nobody's business: writes to tracked pages, accesses that are allowed by now, cache maintenance of
+    /// addresses without memory.
+    #[inline]
+    fn settles(&mut self, raw: &RawExit) -> Result<bool, Error> {
+        let needed = match Syndrome::decode(raw.syndrome) {
+            Syndrome::DataAbortLower(abort) => {
+                if abort.iss.contains(IssDataAbort::CM) {
+                    self.advance()?;
+                    return Ok(true);
+                }
+                if abort.iss.contains(IssDataAbort::WNR) {
+                    Permissions::READ | Permissions::WRITE
+                } else {
+                    Permissions::READ
+                }
+            }
+            Syndrome::InstructionAbortLower(abort) => {
+                if abort.iss.contains(IssInstructionAbort::S1PTW) {
+                    Permissions::READ
+                } else {
+                    Permissions::EXECUTE
+                }
+            }
+            _ => return Ok(false),
+        };
+        match self.vm.0.memory.judge(raw.physical_address.0, needed) {
+            Verdict::Fault => Ok(false),
+            Verdict::Retry => Ok(true),
+            Verdict::Dirtied(start, size, permissions) => {
+                self.vm.protect_engine(start, size, permissions)?;
+                Ok(true)
+            }
+        }
+    }
+}
