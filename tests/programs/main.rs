@@ -2,4 +2,5 @@
 
 mod dos;
 mod hello_arm;
+mod kernels;
 mod support;

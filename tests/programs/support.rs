@@ -11,6 +11,17 @@ pub fn root() -> PathBuf {
 
 /// The program of an example, freshly built.
 pub fn example(name: &str) -> Command {
+    let profile = build("xhv-examples", &["--example", name]);
+    Command::new(profile.join("examples").join(name))
+}
+
+/// A program of a package, freshly built.
+pub fn binary(package: &str, name: &str) -> Command {
+    Command::new(build(package, &["--bin", name]).join(name))
+}
+
+/// Builds in the profile of the test and answers the folder of that profile.
+fn build(package: &str, what: &[&str]) -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     let profile = test
         .parent()
@@ -20,13 +31,14 @@ pub fn example(name: &str) -> Command {
     let mut build = Command::new(cargo);
     build
         .current_dir(root())
-        .args(["build", "-q", "-p", "xhv-examples", "--example", name]);
+        .args(["build", "-q", "-p", package])
+        .args(what);
     if profile.ends_with("release") {
         build.arg("--release");
     }
     let built = build.status().expect("cargo runs");
-    assert!(built.success(), "{name} does not build");
-    Command::new(profile.join("examples").join(name))
+    assert!(built.success(), "{what:?} of {package} does not build");
+    profile.to_owned()
 }
 
 /// Runs a command with some input to its end.

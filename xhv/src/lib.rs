@@ -65,3 +65,8 @@ pub use memory::{Memory, Permissions, host_page_size};
 pub use thread::VcpuThread;
 pub use vm_state::{SavedMemory, VmState};
 pub use xhv_macros::spec;
+
+/// The programs of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
