@@ -93,7 +93,6 @@ fn step(vcpu: &mut Vcpu, shared: &Shared) -> Result<(), String> {
             shared.start(&vcpus, address);
             Ok(())
         }
-        Exit::Apic(ApicExit::Read(read)) => read.finish(),
         Exit::Apic(_) | Exit::Canceled => Ok(()),
         Exit::Hlt(hlt) => hlt.finish(),
         Exit::TripleFault => {
