@@ -1,6 +1,6 @@
 //! How long the way from the guest to its client and back is, for each kind of exit; and what the typed layer adds to a raw call.
 //!
-//! `cargo run --release -p xhv-benches --bin exits`
+//! `cargo run --release -p xhv-benches --bin exits [KIND]`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -71,8 +71,15 @@ fn main() -> Result<(), Error> {
         ("MMIO load", &[0x8b, 0x03, 0xeb, 0xfc]),
         ("MMIO store", &[0x89, 0x03, 0xeb, 0xfc]),
     ];
+    let only = std::env::args().nth(1);
     for (name, code) in kinds {
+        if only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
         println!("{name:<24} {:>9.1} ns", rounds(code, 1)?);
+    }
+    if only.is_some() {
+        return Ok(());
     }
     let (_vm, vcpu) = guest(&[0xf4])?;
     let rounds = ROUNDS * 20;

@@ -183,6 +183,9 @@ impl GuestMemory {
     }
 
     pub(crate) fn read(&self, gpa: u64, out: &mut [u8]) -> Result<(), Error> {
+        if let Some((memory, offset)) = self.one_part(gpa, out.len() as u64) {
+            return memory.read(offset, out);
+        }
         let parts = self.parts(gpa, out.len() as u64)?;
         let mut rest = out;
         for (memory, offset, len) in parts {
@@ -205,15 +208,23 @@ impl GuestMemory {
         Ok(())
     }
 
+    /// The memory behind a range that lies in one mapping: the usual case.
+    fn one_part(&self, gpa: u64, size: u64) -> Option<(Memory, u64)> {
+        let inner = lock(&self.0);
+        let range = inner.find(gpa)?;
+        let at = gpa - range.gpa.0;
+        (size <= range.size - at).then(|| (range.memory.clone(), range.offset + at))
+    }
+
     /// The pieces of memory behind a range, all of which has to be mapped.
     fn parts(&self, gpa: u64, size: u64) -> Result<Vec<(Memory, u64, usize)>, Error> {
-        let out = Error::OutOfRange { address: gpa, size };
-        let end = gpa.checked_add(size).ok_or(out.clone())?;
+        let out = || Error::OutOfRange { address: gpa, size };
+        let end = gpa.checked_add(size).ok_or_else(out)?;
         let inner = lock(&self.0);
         let mut parts = Vec::with_capacity(1);
         let mut at = gpa;
         while at < end {
-            let range = inner.find(at).ok_or(out.clone())?;
+            let range = inner.find(at).ok_or_else(out)?;
             let to = range.end().min(end);
             let offset = range.offset + (at - range.gpa.0);
             parts.push((range.memory.clone(), offset, (to - at) as usize));
