@@ -4,6 +4,10 @@
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod table;
 
+#[path = "../../../spec/aarch64/instructions_fp.rs"]
+#[allow(missing_docs, missing_debug_implementations)]
+pub mod fp_table;
+
 use super::{CODE, DATA, MEMORY, State, WORDS};
 
 /// NOP
@@ -76,7 +80,7 @@ fn with_field(word: u32, at: u32, bits: u32, value: u32) -> u32 {
 }
 
 /// A case for a word of the row with this name, or `None` where the word would do what cannot be compared.
-pub fn case(name: &str, word: u32, random: &mut Random) -> Option<State> {
+pub fn named_case(name: &str, word: u32, random: &mut Random) -> Option<State> {
     let mut state = random.state();
     let (rt, rn, rm) = (field(word, 0, 5), field(word, 5, 5), field(word, 16, 5));
     state.words[0] = word;
@@ -118,10 +122,54 @@ pub fn case(name: &str, word: u32, random: &mut Random) -> Option<State> {
                 state.words[1..4].copy_from_slice(&[branch, MARK, NOP]);
             }
         }
+        _ if fp_table::A64Fp::ALL.iter().any(|row| row.name == name) => fp_case(&mut state, random),
         _ if is_memory(name) => memory_case(name, &mut state, (rt, rn, rm), random)?,
         _ => {}
     }
     Some(state)
+}
+
+/// Rounding modes, flush to zero, default NaN; operands that are numbers of some format, and those between them.
+fn fp_case(state: &mut State, random: &mut Random) {
+    if random.below(2) == 0 {
+        state.fpcr = random.below(4) << 22 | random.below(2) << 24 | random.below(2) << 25;
+    }
+    const DOUBLES: [u64; 8] = [
+        0,
+        1 << 63,
+        0x7ff0_0000_0000_0000,
+        0xfff8_0000_0000_0001,
+        0x7ff0_0000_0000_0001,
+        1,
+        0x3ff0_0000_0000_0000,
+        0x43e0_0000_0000_0000,
+    ];
+    const SINGLES: [u32; 8] = [
+        0,
+        1 << 31,
+        0x7f80_0000,
+        0xffc0_0001,
+        0x7f80_0001,
+        1,
+        0x3f80_0000,
+        0x4f00_0000,
+    ];
+    for v in &mut state.v {
+        let lane = |random: &mut Random| match random.below(5) {
+            0 => DOUBLES[random.below(8) as usize],
+            1 => f64::from(random.next() as i32).to_bits(),
+            2 => {
+                let single = |random: &mut Random| u64::from(SINGLES[random.below(8) as usize]);
+                single(random) << 32 | single(random)
+            }
+            3 => {
+                let single = (random.next() as i16 as f32 / 16.0).to_bits();
+                u64::from(single) << 32 | u64::from(single ^ random.next() as u32 & 0x8000_0007)
+            }
+            _ => random.next(),
+        };
+        *v = u128::from(lane(random)) << 64 | u128::from(lane(random));
+    }
 }
 
 /// Whether the row is of loads and stores with a base register.

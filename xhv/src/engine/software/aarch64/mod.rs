@@ -24,8 +24,6 @@ pub(crate) mod flags;
 pub(crate) mod fp;
 pub(crate) mod gic;
 pub(crate) mod mmu;
-#[cfg(test)]
-mod qemu;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod sysreg;
