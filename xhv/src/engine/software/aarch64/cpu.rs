@@ -1,6 +1,7 @@
 //! The state of one A64 CPU, and the small accessors that operations are made of.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::debug::Debug;
 use super::flags::Flags;
@@ -151,6 +152,8 @@ pub(crate) struct Cpu {
     pub(crate) check: bool,
     /// Blocks until the clock is looked at.
     pub(crate) patience: u32,
+    /// When a run turned out to be long.
+    pub(crate) long_since: Option<Instant>,
     /// What a look-up by code address is good for, of the lower and the upper half: see [`Cpu::update_keys`].
     pub(crate) keys: [u64; 2],
     /// V0 to V31.
@@ -210,6 +213,7 @@ impl Cpu {
             mode: Mode::default(),
             check: false,
             patience: 0,
+            long_since: None,
             keys: [0; 2],
             v: [0; 32],
             fpcr: 0,

@@ -20,7 +20,6 @@ pub(crate) mod class {
     pub(crate) const PC_ALIGNMENT: u64 = 0x22 << 26 | IL;
     pub(crate) const DATA_ABORT_LOWER: u64 = 0x24 << 26 | IL;
     pub(crate) const SP_ALIGNMENT: u64 = 0x26 << 26 | IL;
-    pub(crate) const FP_EXCEPTION: u64 = 0x2c << 26 | IL;
     pub(crate) const BREAKPOINT_LOWER: u64 = 0x30 << 26 | IL;
     pub(crate) const STEP_LOWER: u64 = 0x32 << 26 | IL;
     pub(crate) const WATCHPOINT_LOWER: u64 = 0x34 << 26 | IL;

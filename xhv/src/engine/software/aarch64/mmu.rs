@@ -52,11 +52,6 @@ impl Context {
         }
     }
 
-    /// Bits of an intermediate physical address.
-    pub(crate) fn ipa_bits(&self) -> u32 {
-        self.ipa_bits
-    }
-
     /// Whether tag bits of `va` are not part of the address.
     fn ignores_top_byte(&self, va: u64) -> bool {
         self.halves[(va >> 55 & 1) as usize].top_byte_ignored

@@ -1,6 +1,7 @@
 //! The loop that runs guest code until an exit, and what is looked at between blocks.
 
 use core::time::Duration;
+use std::time::Instant;
 
 use super::blocks::Blocks;
 use super::cpu::{Cpu, Exception, Exit, Mode, PSTATE_A, PSTATE_F, PSTATE_I, Trap};
@@ -66,8 +67,9 @@ impl Cpu {
 
 /// Runs `cpu` until an exit.
 pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
-    cpu.enter_guest();
-    blocks.drop_unmapped(cpu);
+    if cpu.enter_guest() {
+        blocks.drop_unmapped(cpu);
+    }
     cpu.check = true;
     let exit = run_until_exit(cpu, blocks);
     cpu.leave_guest();
@@ -76,9 +78,12 @@ pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
 }
 
 fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
-    cpu.patience = 0;
+    cpu.patience = PATIENCE;
     loop {
         if cpu.check || cpu.patience == 0 || cpu.view.slot().attention() != 0 {
+            if cpu.patience == 0 && cpu.long_since.is_none() {
+                cpu.long_since = Some(Instant::now());
+            }
             if let Some(exit) = between_blocks(cpu, blocks) {
                 return exit;
             }
@@ -99,7 +104,7 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
             }
         };
         if outcome == Outcome::Trap
-            && let Some(exit) = deal_with_trap(cpu)
+            && let Some(exit) = deal_with_trap(cpu, blocks)
         {
             return exit;
         }
@@ -107,18 +112,18 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
 }
 
 /// Takes what the CPU holds; answers it if it is for the VMM.
-fn deal_with_trap(cpu: &mut Cpu) -> Option<Exit> {
+fn deal_with_trap(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
     match cpu.trap.take() {
         Some(Trap::Exception(exception)) => cpu.take_exception(exception),
         Some(Trap::Exit(exit)) => return Some(exit),
-        Some(Trap::Wait) => wait(cpu),
+        Some(Trap::Wait) => wait(cpu, blocks),
         None => {}
     }
     None
 }
 
 /// Sleeps until an interrupt may be pending; being asked for attention ends it too.
-fn wait(cpu: &mut Cpu) {
+fn wait(cpu: &mut Cpu, blocks: &mut Blocks) {
     cpu.check = true;
     cpu.update_timer_lines();
     if cpu.interrupt_pending() || cpu.view.slot().attention() != 0 {
@@ -127,7 +132,9 @@ fn wait(cpu: &mut Cpu) {
     let (limit, start) = (cpu.sleep_limit(), counter());
     cpu.leave_guest();
     cpu.peer.sleep(limit);
-    cpu.enter_guest();
+    if cpu.enter_guest() {
+        blocks.drop_unmapped(cpu);
+    }
     cpu.wait_ticks += counter() - start;
     cpu.update_timer_lines();
 }
@@ -151,7 +158,10 @@ fn between_blocks(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
     }
     if asked & Attention::CANCEL != 0 {
         cpu.view.slot().take(Attention::CANCEL);
-        return Some(Exit::default());
+        return Some(Exit {
+            reason: Exit::CANCELED,
+            ..Exit::default()
+        });
     }
     cpu.update_timer_lines();
     if let Some(exit) = cpu.timer_exit() {
@@ -173,7 +183,7 @@ fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
     cpu.check = true;
     if let Some(trap) = cpu.debug_before() {
         cpu.trap = Some(trap);
-        return deal_with_trap(cpu);
+        return deal_with_trap(cpu, blocks);
     }
     let stepping = core::mem::take(&mut cpu.pstate.ss);
     let outcome = match blocks.find(cpu) {
@@ -193,5 +203,5 @@ fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
     {
         cpu.pstate.ss = stepping;
     }
-    deal_with_trap(cpu)
+    deal_with_trap(cpu, blocks)
 }

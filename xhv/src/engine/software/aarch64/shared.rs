@@ -1,6 +1,6 @@
 //! What the vCPUs of a VM share: broadcast TLB invalidation, events, and waking one that sleeps in WFI.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 
@@ -175,7 +175,8 @@ impl Cpu {
 
     /// Does what other vCPUs have asked for.
     pub(crate) fn take_invalidations(&mut self) {
-        if !self.peer.asked.swap(false, Ordering::SeqCst) {
+        let asked = &self.peer.asked;
+        if !asked.load(Ordering::SeqCst) || !asked.swap(false, Ordering::SeqCst) {
             return;
         }
         let asked = core::mem::take(&mut *lock(&self.peer.invalidations));
@@ -202,19 +203,23 @@ impl Cpu {
         }
     }
 
-    /// Begins to run guest code.
-    pub(crate) fn enter_guest(&mut self) {
-        self.peer.running.store(true, Ordering::SeqCst);
+    /// Begins to run guest code. Answers whether the map of memory has changed meanwhile.
+    pub(crate) fn enter_guest(&mut self) -> bool {
+        self.peer.running.store(true, Ordering::Relaxed);
+        // Who asks from now on sees that this vCPU runs; what was asked before is seen here.
+        fence(Ordering::SeqCst);
         self.take_invalidations();
-        if self.view.enter() {
+        let changed = self.view.enter();
+        if changed {
             self.code_changed();
         }
+        changed
     }
 
     /// Stops running guest code.
     pub(crate) fn leave_guest(&mut self) {
         self.view.leave();
-        self.peer.running.store(false, Ordering::SeqCst);
+        self.peer.running.store(false, Ordering::Release);
     }
 }
 

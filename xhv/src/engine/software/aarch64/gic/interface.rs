@@ -285,7 +285,7 @@ impl Cpu {
         drop(inner);
         self.check = true;
         debug_assert_eq!(register_number(op.imm as u32), register);
-        Some(result.ok_or(()).or_else(|()| Err(self.undefined(op))))
+        Some(result.ok_or_else(|| self.undefined(op)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The registers of a GIC's distributor and redistributors (Arm IHI 0069, 12.8 to 12.11), for the guest and for the VMM.
 
 use super::bank::Bank;
-use super::{END, Gic, Inner, MSI_DOORBELL, bits};
+use super::{Gic, Inner, MSI_DOORBELL, bits};
 use crate::error::Code;
 
 /// `GICD_PIDR2`, `GICR_PIDR2`: GICv3.
@@ -215,8 +215,8 @@ impl Inner {
 fn distributor_width(offset: u64) -> Option<u64> {
     match offset {
         0x0 | 0x4 | 0xffe8 => Some(4),
-        0x6100..0x7fe0 if offset % 8 == 0 => Some(8),
-        _ if offset % 4 != 0 => None,
+        0x6100..0x7fe0 if offset.is_multiple_of(8) => Some(8),
+        _ if !offset.is_multiple_of(4) => None,
         _ => array(offset).map(|_| 4),
     }
 }
@@ -226,7 +226,7 @@ fn redistributor_width(offset: u64) -> Option<u64> {
         0x8 => Some(8),
         0xffe8 => Some(4),
         0x1_0080 | 0x1_0100 | 0x1_0180 | 0x1_0200 | 0x1_0280 | 0x1_0300 | 0x1_0380 => Some(4),
-        0x1_0400..0x1_0420 | 0x1_0c00..0x1_0c08 if offset % 4 == 0 => Some(4),
+        0x1_0400..0x1_0420 | 0x1_0c00..0x1_0c08 if offset.is_multiple_of(4) => Some(4),
         _ => None,
     }
 }
@@ -282,10 +282,5 @@ impl Gic {
             (8, _) => Ok(()),
             _ => Err(Code::BAD_ARGUMENT),
         }
-    }
-
-    /// Numbers of SPIs that exist.
-    pub(crate) fn end() -> u32 {
-        END
     }
 }
