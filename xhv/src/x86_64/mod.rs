@@ -22,7 +22,9 @@ pub mod policy;
 mod presets;
 #[path = "../../spec/x86_64/registers.rs"]
 pub mod reg;
+mod rows;
 mod run;
+mod space;
 mod state;
 mod vcpu;
 mod vm;
@@ -47,9 +49,10 @@ pub use inject::Injection;
 pub use policy::CpuidResult;
 pub use presets::{Segment, SegmentName};
 pub use run::Statistics;
+pub use space::{Scalar, Space};
 pub use state::{Hex, MsrSetup, VcpuState};
 pub use vcpu::{MsrAccess, ShadowAccess, Vcpu, VcpuOptions};
-pub use vm::{Scalar, Space, Vm, VmBuilder, VmOptions};
+pub use vm::{Vm, VmBuilder, VmOptions};
 pub use walk::{Access, PageFault};
 
 use crate::error::{Code, Error};
