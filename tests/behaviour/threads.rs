@@ -18,11 +18,9 @@ fn count(vm: &Vm) -> u32 {
 
 fn until_canceled(vcpu: &mut Vcpu) -> &'static str {
     vcpu.set_real_mode(0, 0x1000).unwrap();
-    loop {
-        match vcpu.run().unwrap() {
-            Exit::Canceled => return "canceled",
-            other => panic!("{other:?}"),
-        }
+    match vcpu.run().unwrap() {
+        Exit::Canceled => "canceled",
+        other => panic!("{other:?}"),
     }
 }
 

@@ -42,6 +42,8 @@
 //! A VM runs on the framework where the process can use it, and on the software engine elsewhere; the environment variable
 //! `XHV_ENGINE` (`framework` or `software`) and [`x86_64::VmBuilder::engine`] choose. Both answer in the same way, errors included.
 
+#![warn(unreachable_pub)]
+
 extern crate self as xhv;
 
 pub mod aarch64;

@@ -277,10 +277,11 @@ fn memory_case(
     } else {
         state.x[rn as usize] = base;
     }
-    if let Some(index) = index {
-        if rm != 31 && rm != rn {
-            state.x[rm as usize] = index;
-        }
+    if let Some(index) = index
+        && rm != 31
+        && rm != rn
+    {
+        state.x[rm as usize] = index;
     }
     Some(())
 }

@@ -209,11 +209,6 @@ impl<C: 'static> Block<C> {
         (ops.last()?.place & ENDS != 0).then_some(Self { ops })
     }
 
-    /// Its operations.
-    pub(crate) fn ops(&self) -> &[Op<C>] {
-        &self.ops
-    }
-
     /// Runs it on `cpu` until it ends or traps.
     #[inline]
     pub(crate) fn run(&self, cpu: &mut C) -> Outcome {

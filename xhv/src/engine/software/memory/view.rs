@@ -154,11 +154,6 @@ impl View {
         self.tlbs.iter_mut().for_each(Tlb::flush);
     }
 
-    /// Forgets all translations of one regime.
-    pub(crate) fn flush_regime(&mut self, regime: usize) {
-        self.tlbs[regime % REGIMES].flush();
-    }
-
     /// Forgets the translation of one 4 KiB page in all regimes.
     pub(crate) fn flush_page(&mut self, va: u64) {
         for tlb in &mut self.tlbs {
@@ -203,12 +198,6 @@ impl View {
     #[inline(always)]
     pub(crate) fn can_store(&self, regime: usize, va: u64, size: u64) -> bool {
         self.writable(regime, va, size).is_some()
-    }
-
-    /// Whether the TLB knows `va` as executable.
-    #[inline(always)]
-    pub(crate) fn can_execute(&self, regime: usize, va: u64) -> bool {
-        self.tlbs[regime % REGIMES].entry(va).execute == va & !(PAGE - 1)
     }
 
     #[inline(always)]

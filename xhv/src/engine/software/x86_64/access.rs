@@ -243,24 +243,6 @@ impl Cpu {
         self.gpr[RSP] = (rsp & !mask) | (rsp.wrapping_add(T::SIZE) & mask);
         Ok(value)
     }
-
-    /// Pushes `value` in the width `size`, the slow way.
-    pub(crate) fn push_sized(&mut self, size: Size, value: u64) -> Result<(), Stop> {
-        match size {
-            Size::Bits16 => self.push::<Slow, u16>(value as u16),
-            Size::Bits32 => self.push::<Slow, u32>(value as u32),
-            Size::Bits64 => self.push::<Slow, u64>(value),
-        }
-    }
-
-    /// Pops in the width `size`, the slow way.
-    pub(crate) fn pop_sized(&mut self, size: Size) -> Result<u64, Stop> {
-        Ok(match size {
-            Size::Bits16 => self.pop::<Slow, u16>()?.into(),
-            Size::Bits32 => self.pop::<Slow, u32>()?.into(),
-            Size::Bits64 => self.pop::<Slow, u64>()?,
-        })
-    }
 }
 
 /// The slow way.

@@ -145,6 +145,10 @@ pub(crate) enum Activity {
     #[default]
     Active,
     Halt,
+    #[expect(
+        dead_code,
+        reason = "a state of the VMCS that clients may not set: a triple fault exits"
+    )]
     Shutdown,
     WaitForSipi,
 }

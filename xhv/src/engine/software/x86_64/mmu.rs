@@ -173,12 +173,6 @@ impl Cpu {
         Ok(gpa)
     }
 
-    /// The same without side effects, for debuggers and checks.
-    pub(crate) fn probe(&self, linear: u64, access: Access) -> Result<u64, WalkError> {
-        // Without update nothing of `self` changes but through the view, which is not written either.
-        self.walk(linear, access, false).map(|page| page.gpa)
-    }
-
     fn fill(&mut self, linear: u64, page: &Page) {
         if self.mode.watch && self.is_watched_page(linear) {
             return;

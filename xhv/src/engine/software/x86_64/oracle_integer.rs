@@ -323,9 +323,9 @@ fn place(instruction: &Instruction, state: &mut State, random: &mut Random) -> b
     }
     // CMPXCHG16B wants alignment; a bit string must not lead out of the data.
     if instruction.mnemonic() == Mnemonic::Cmpxchg16b {
-        return instruction.memory_displacement64() % 16 == 0
+        return instruction.memory_displacement64().is_multiple_of(16)
             && index == Register::None
-            && state.gpr[usize::from(gpr_number(base))] % 16 == 0;
+            && state.gpr[usize::from(gpr_number(base))].is_multiple_of(16);
     }
     let bits = matches!(
         instruction.mnemonic(),

@@ -167,23 +167,21 @@ fn run(machine: &mut Machine) -> Exit {
     machine.cpu.seed = u64::MAX;
     machine.cpu.retired = 0;
     machine.cpu.check = true;
-    loop {
-        let exit = machine.cpu.run::<OneInstruction>(&mut machine.blocks);
-        if exit.reason != IO {
-            return exit;
-        }
-        if exit.qualification & 8 != 0 {
-            // An IN: the floating bus answers. The qualification's low bits are the size less one.
-            let mask = if exit.qualification & 7 == 0 {
-                0xff
-            } else {
-                0xffff
-            };
-            machine.cpu.gpr[0] |= mask & (u64::from(FLOATING) * 0x101);
-        }
-        machine.cpu.rip = (machine.cpu.rip + u64::from(exit.len)) & 0xffff;
+    let exit = machine.cpu.run::<OneInstruction>(&mut machine.blocks);
+    if exit.reason != IO {
         return exit;
     }
+    if exit.qualification & 8 != 0 {
+        // An IN: the floating bus answers. The qualification's low bits are the size less one.
+        let mask = if exit.qualification & 7 == 0 {
+            0xff
+        } else {
+            0xffff
+        };
+        machine.cpu.gpr[0] |= mask & (u64::from(FLOATING) * 0x101);
+    }
+    machine.cpu.rip = (machine.cpu.rip + u64::from(exit.len)) & 0xffff;
+    exit
 }
 
 /// What differs from the recording.

@@ -28,8 +28,7 @@ pub(crate) trait Fp: super::lanes::Lane {
     type Host: Host<Bits = Self>;
     /// Its format.
     const FORMAT: Format;
-    /// One half, two, three and one and a half.
-    const HALF: Self;
+    /// Two, and one and a half.
     const TWO: Self;
     const ONE_AND_HALF: Self;
     /// Significand bits without the hidden one.
@@ -39,7 +38,6 @@ pub(crate) trait Fp: super::lanes::Lane {
 impl Fp for u32 {
     type Host = f32;
     const FORMAT: Format = F32;
-    const HALF: Self = 0.5_f32.to_bits();
     const TWO: Self = 2.0_f32.to_bits();
     const ONE_AND_HALF: Self = 1.5_f32.to_bits();
     const FRACTION: u32 = 23;
@@ -48,7 +46,6 @@ impl Fp for u32 {
 impl Fp for u64 {
     type Host = f64;
     const FORMAT: Format = F64;
-    const HALF: Self = 0.5_f64.to_bits();
     const TWO: Self = 2.0_f64.to_bits();
     const ONE_AND_HALF: Self = 1.5_f64.to_bits();
     const FRACTION: u32 = 52;

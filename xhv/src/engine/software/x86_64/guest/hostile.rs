@@ -57,13 +57,13 @@ fn shake(guest: &mut Guest, random: &mut Random) -> u64 {
             continue;
         };
         let odds = if is_guarded(row.key) { 400 } else { 60 };
-        if random.next() % odds == 0 {
+        if random.next().is_multiple_of(odds) {
             let value = random.value() & may | must;
             let _ = guest.vcpu.write_vmcs(row.key, value);
         }
     }
     for id in 0..51 {
-        if random.next() % 24 == 0 && id != 36 && id != 40 && id != 1 {
+        if random.next().is_multiple_of(24) && id != 36 && id != 40 && id != 1 {
             let _ = guest.vcpu.write_register(id, random.value());
         }
     }
