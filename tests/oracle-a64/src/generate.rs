@@ -5,6 +5,7 @@
 pub mod table;
 
 #[path = "../../../spec/aarch64/instructions_fp.rs"]
+#[allow(clippy::len_without_is_empty)] // LEN is a field of TBL.
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod fp_table;
 
@@ -27,6 +28,7 @@ impl Random {
     }
 
     /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "a generator without end")]
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

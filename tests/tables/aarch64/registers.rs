@@ -17,7 +17,7 @@ const UNKNOWN: [&str; 4] = [
     "HV_FEATURE_REG_ID_AA64PFR2_EL1",
 ];
 
-fn facts<'a>(facts: &'a [Value]) -> BTreeMap<&'a str, &'a Value> {
+fn facts(facts: &[Value]) -> BTreeMap<&str, &Value> {
     facts
         .iter()
         .filter(|fact| value(fact).is_some())

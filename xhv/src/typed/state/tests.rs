@@ -34,7 +34,7 @@ xhv_macros::spec! {
 
 /// A part that is not a list of rows.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Part {
+pub(crate) struct Part {
     number: u8,
 }
 

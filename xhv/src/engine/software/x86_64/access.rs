@@ -4,7 +4,7 @@ use super::Done;
 use super::cpu::{Cpu, RSP, Seg};
 use super::mmu::{Access, Ept};
 use super::mode::{MASKS, Regime, Size};
-use crate::engine::software::dispatch::{Op, Path, Slow, Stop};
+use crate::engine::software::dispatch::{Op, Path, Stop};
 use crate::engine::software::memory::Scalar;
 use crate::memory::PAGE;
 
