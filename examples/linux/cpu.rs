@@ -124,13 +124,16 @@ fn processor(vcpu: &Vcpu, leaf: u32, subleaf: u32) -> CpuidResult {
                 ..answer
             }
         }
-        // TSC = crystal * EBX / EAX, in units that fit.
-        0x15 => CpuidResult {
-            eax: (APIC_BUS_HZ / 100_000) as u32,
-            ebx: (tsc / 100_000) as u32,
-            ecx: APIC_BUS_HZ as u32,
-            edx: 0,
-        },
+        // TSC = crystal * EBX / EAX. Linux multiplies kilohertz by EBX in 32 bits, so the fraction is reduced, and its numerator small.
+        0x15 => {
+            let unit = common_divisor(APIC_BUS_HZ, tsc).max(APIC_BUS_HZ / 1000);
+            CpuidResult {
+                eax: (APIC_BUS_HZ / unit) as u32,
+                ebx: (tsc / unit) as u32,
+                ecx: APIC_BUS_HZ as u32,
+                edx: 0,
+            }
+        }
         0x16 => {
             let mhz = (tsc / 1_000_000) as u32;
             CpuidResult {
@@ -142,6 +145,11 @@ fn processor(vcpu: &Vcpu, leaf: u32, subleaf: u32) -> CpuidResult {
         }
         _ => policy::cpuid(vcpu, leaf, subleaf),
     }
+}
+
+/// The greatest common divisor.
+fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// Devices are a byte wide: wider accesses go to neighbours.
