@@ -90,6 +90,12 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
             });
         }
         Mnemonic::Rdrand | Mnemonic::Rdseed => random(i, a),
+        Mnemonic::Rdpkru => {
+            a.complex_end(i, |cpu, _| protection_keys(cpu, false));
+        }
+        Mnemonic::Wrpkru => {
+            a.complex_end(i, |cpu, _| protection_keys(cpu, true));
+        }
         Mnemonic::Rdfsbase => base(i, a, Seg::Fs, false),
         Mnemonic::Rdgsbase => base(i, a, Seg::Gs, false),
         Mnemonic::Wrfsbase => base(i, a, Seg::Fs, true),
@@ -338,6 +344,24 @@ fn random(i: &Instruction, a: &mut Assembler) {
     op.r[0] = gpr_number(i.op0_register());
     op.r[1] = (i.mnemonic() == Mnemonic::Rdseed).into();
     op.imm = operand_size(i, 0) as u64;
+}
+
+/// RDPKRU and WRPKRU.
+fn protection_keys(cpu: &mut Cpu, write: bool) -> Done {
+    if cpu.cr4 & Cr::CR4_PKE == 0 {
+        return Err(cpu.ud());
+    }
+    let zero = cpu.gpr[RCX] as u32 | if write { cpu.gpr[RDX] as u32 } else { 0 };
+    if zero != 0 {
+        return Err(cpu.gp(0));
+    }
+    if write {
+        cpu.pkru = cpu.gpr[RAX] as u32;
+        cpu.update_mode();
+    } else {
+        cpu.set_edx_eax(cpu.pkru.into());
+    }
+    Ok(Flow::Next)
 }
 
 fn base(i: &Instruction, a: &mut Assembler, seg: Seg, write: bool) {
