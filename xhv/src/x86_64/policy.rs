@@ -45,6 +45,8 @@ const LEAF7_EBX_HIDDEN: u32 = 1 << 1 | 1 << 2 | 1 << 12 | 1 << 14 | 1 << 15 | 1 
 /// Leaf 7, ECX: WAITPKG, CET shadow stacks, TME, key locker, bus-lock detection, ENQCMD, SGX_LC, PKS.
 const LEAF7_ECX_HIDDEN: u32 =
     1 << 5 | 1 << 7 | 1 << 13 | 1 << 23 | 1 << 24 | 1 << 29 | 1 << 30 | 1 << 31;
+/// Leaf 7, ECX: CR4.PKE is set.
+const OSPKE: u32 = 1 << 4;
 /// Leaf 7, EDX: UINTR, hybrid, PCONFIG, architectural LBR, CET IBT, AMX, core capabilities.
 const LEAF7_EDX_HIDDEN: u32 =
     1 << 5 | 1 << 15 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 24 | 1 << 25 | 1 << 30;
@@ -66,10 +68,21 @@ pub fn cpuid(vcpu: &Vcpu, leaf: u32, subleaf: u32) -> CpuidResult {
             answer.ebx = answer.ebx & 0x0000_ff00 | (vcpu.id() & 0xff) << 24 | 1 << 16;
         }
         4 => answer.eax &= 0x3ff,
-        6 | 10 | 0x12 | 0x14 | 0x19 | 0x1c | 0x1d | 0x1e => answer = CpuidResult::default(),
+        // The APIC timer that runs in every state; nothing else of power management.
+        6 => {
+            answer = CpuidResult {
+                eax: answer.eax & 1 << 2,
+                ..CpuidResult::default()
+            };
+        }
+        10 | 0x12 | 0x14 | 0x19 | 0x1c | 0x1d | 0x1e => answer = CpuidResult::default(),
         7 if subleaf == 0 => {
             answer.ebx &= !LEAF7_EBX_HIDDEN;
-            answer.ecx &= !LEAF7_ECX_HIDDEN;
+            answer.ecx &= !LEAF7_ECX_HIDDEN & !OSPKE;
+            let on = vcpu
+                .read(vmcs::GUEST_CR4)
+                .is_ok_and(|cr4| cr4.contains(reg::Cr4::PKE));
+            answer.ecx |= if on { OSPKE } else { 0 };
             answer.edx &= !LEAF7_EDX_HIDDEN;
         }
         11 | 0x1f => {
@@ -108,13 +121,31 @@ fn xsave_leaf(vcpu: &Vcpu, subleaf: u32, host: CpuidResult) -> CpuidResult {
             }
         }
         // XSAVEOPT, XSAVEC, XGETBV with ECX = 1; not XSAVES, whose state would need IA32_XSS.
-        1 => CpuidResult {
-            eax: host.eax & 0b111,
-            ..CpuidResult::default()
-        },
+        1 => {
+            let enabled = vcpu.read(reg::XCR0).map_or(1, Xcr0::bits);
+            CpuidResult {
+                eax: host.eax & 0b111,
+                ebx: compacted_size(vcpu, enabled & mask),
+                ..CpuidResult::default()
+            }
+        }
         2..=63 if mask >> subleaf & 1 != 0 => host,
         _ => CpuidResult::default(),
     }
+}
+
+/// Size of the compacted format that XSAVEC writes.
+fn compacted_size(vcpu: &Vcpu, components: u64) -> u32 {
+    let enabled = (2..63).filter(|component| components >> component & 1 != 0);
+    enabled.fold(576_u32, |size, component| {
+        let CpuidResult { eax, ecx, .. } = processor(vcpu, 13, component);
+        let start = if ecx & 2 != 0 {
+            size.next_multiple_of(64)
+        } else {
+            size
+        };
+        start.saturating_add(eax)
+    })
 }
 
 fn xsave_size(vcpu: &Vcpu, components: u64) -> u32 {
@@ -127,14 +158,19 @@ fn xsave_size(vcpu: &Vcpu, components: u64) -> u32 {
     ends.max().unwrap_or(0).max(576)
 }
 
-/// The bits of XCR0 that a guest can set: x87, SSE, AVX and AVX-512, as far as the processor has them. MPX is left out: the
+/// The bits of XCR0 that a guest can set: x87, SSE, AVX, AVX-512 and protection keys, as far as the processor has them. MPX is left out: the
 /// framework ignores a write with its bits.
 #[must_use]
 pub fn xcr0_mask(vcpu: &Vcpu) -> u64 {
     let leaf = processor(vcpu, 13, 0);
     let host = u64::from(leaf.edx) << 32 | u64::from(leaf.eax);
-    let wanted =
-        Xcr0::X87 | Xcr0::SSE | Xcr0::AVX | Xcr0::OPMASK | Xcr0::ZMM_HI256 | Xcr0::HI16_ZMM;
+    let wanted = Xcr0::X87
+        | Xcr0::SSE
+        | Xcr0::AVX
+        | Xcr0::OPMASK
+        | Xcr0::ZMM_HI256
+        | Xcr0::HI16_ZMM
+        | Xcr0::PKRU;
     (host & wanted.bits()) | 1
 }
 
