@@ -224,7 +224,7 @@ xhv_macros::spec! {
         [5:0]   IFSC as FaultStatus  "Fault status";
     }
 
-    /// Data abort. Bits [23:14] count while ISV is 1.
+    /// Data abort. Bits 23 to 14 count while ISV is 1.
     fields IssDataAbort: u25
         cite "Arm DDI 0601, ESR_EL2, ISS for EC 0x24"
     {

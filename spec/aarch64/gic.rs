@@ -47,7 +47,7 @@ xhv_macros::spec! {
 
     /// Where an SPI goes.
     fields GicdIrouter: u64
-        cite "Arm IHI 0069, 12.9.22, GICD_IROUTER<n>"
+        cite "Arm IHI 0069, 12.9.22, GICD_IROUTERn"
     {
         [63:40] res0;
         [39:32] AFF3  "Affinity level 3";
@@ -254,7 +254,7 @@ xhv_macros::spec! {
 
     /// List register: one virtual interrupt.
     fields IchLr: u64
-        cite "Arm DDI 0601, ICH_LR<n>_EL2"
+        cite "Arm DDI 0601, ICH_LRn_EL2"
     {
         [63:62] STATE { 0 Invalid, 1 Pending, 2 Active, 3 PendingAndActive }  "State";
         [61]    HW        "Maps to a physical interrupt";

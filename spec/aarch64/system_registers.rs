@@ -8,7 +8,7 @@ xhv_macros::spec! {
 
     /// Kind of a cache level.
     values CacheKind: u3
-        cite "Arm DDI 0601, CLIDR_EL1.Ctype<n>"
+        cite "Arm DDI 0601, CLIDR_EL1.Ctypen"
     {
         0 NoCache      "No cache";
         1 Instruction  "Instruction cache";
@@ -19,7 +19,7 @@ xhv_macros::spec! {
 
     /// Tags of a cache level.
     values CacheTags: u2
-        cite "Arm DDI 0601, CLIDR_EL1.Ttype<n>"
+        cite "Arm DDI 0601, CLIDR_EL1.Ttypen"
     {
         0 NoTags        "No tag cache";
         1 Separate      "Separate tag cache";
@@ -1033,7 +1033,7 @@ xhv_macros::spec! {
 
     /// Breakpoint control.
     fields Dbgbcr: u64
-        cite "Arm DDI 0601, DBGBCR<n>_EL1"
+        cite "Arm DDI 0601, DBGBCRn_EL1"
     {
         [63:32] res0;
         [31:30] LBNX  "Linked breakpoint number, high bits";
@@ -1053,7 +1053,7 @@ xhv_macros::spec! {
 
     /// Watchpoint control.
     fields Dbgwcr: u64
-        cite "Arm DDI 0601, DBGWCR<n>_EL1"
+        cite "Arm DDI 0601, DBGWCRn_EL1"
     {
         [63:32] res0;
         [31:30] LBNX  "Linked breakpoint number, high bits";

@@ -6,7 +6,7 @@ use crate::engine::aarch64 as engine;
 use crate::error::Error;
 
 impl Vcpu {
-    /// Whether the virtual timer is masked: it is after each [`Exit::VtimerActivated`].
+    /// Whether the virtual timer is masked: it is after each [`Exit::VtimerActivated`](super::Exit::VtimerActivated).
     ///
     /// # Errors
     /// [`Error::Call`] if the engine refuses.
