@@ -2,6 +2,7 @@
 
 use super::cpu::Cpu;
 use super::exec::system::trapped;
+use super::gic::{PHYSICAL_TIMER, VIRTUAL_TIMER};
 use super::sysreg::Reg;
 use crate::engine::software::dispatch::{Op, Stop};
 
@@ -155,6 +156,25 @@ impl Cpu {
             Reg::CNTP_CVAL_EL0 => timer.phys.value = value,
             Reg::CNTP_TVAL_EL0 => timer.phys.value = counter().wrapping_add(ahead),
             _ => {}
+        }
+    }
+}
+
+impl Cpu {
+    /// Tells the GIC what the timers assert, if that has changed.
+    pub(crate) fn update_timer_lines(&mut self) {
+        let Some(gic) = self.shared.gic() else {
+            return;
+        };
+        let lines = [
+            (VIRTUAL_TIMER, self.timer.virtual_asserted()),
+            (PHYSICAL_TIMER, self.timer.physical_asserted()),
+        ];
+        for (at, (intid, level)) in lines.into_iter().enumerate() {
+            if self.timer.told[at] != level {
+                self.timer.told[at] = level;
+                gic.set_ppi(self.number, intid, level);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From words of code to blocks of operations: the encodings are the table `spec/aarch64/instructions.rs`, a file here for each group
 //! of the manual's chapter C4 says what they mean.
 
+mod atomic;
 mod branch;
 mod immediate;
 mod memory;
@@ -180,17 +181,17 @@ fn decode_instruction(asm: &mut Assembler<'_>, instruction: A64) -> Outcome {
         A64::SimdMultiplePost(i) => structure::multiple_post(asm, i),
         A64::SimdSingle(i) => structure::single(asm, i),
         A64::SimdSinglePost(i) => structure::single_post(asm, i),
-        A64::Exclusive(i) => memory::exclusive(asm, i),
-        A64::ExclusivePair(i) => memory::exclusive_pair(asm, i),
-        A64::Casp(i) => memory::compare_swap_pair(asm, i),
-        A64::Ordered(i) => memory::ordered(asm, i),
-        A64::Cas(i) => memory::compare_swap(asm, i),
-        A64::OrderedUnscaled(i) => memory::ordered_unscaled(asm, i),
+        A64::Exclusive(i) => atomic::exclusive(asm, i),
+        A64::ExclusivePair(i) => atomic::exclusive_pair(asm, i),
+        A64::Casp(i) => atomic::compare_swap_pair(asm, i),
+        A64::Ordered(i) => atomic::ordered(asm, i),
+        A64::Cas(i) => atomic::compare_swap(asm, i),
+        A64::OrderedUnscaled(i) => atomic::ordered_unscaled(asm, i),
         A64::LoadLiteral(i) => memory::literal(asm, i),
         A64::LdstPair(i) => memory::pair(asm, i),
         A64::LdstImm9(i) => memory::unscaled(asm, i),
         A64::LdstReg(i) => memory::register_offset(asm, i),
         A64::LdstImm12(i) => memory::unsigned_offset(asm, i),
-        A64::Atomic(i) => memory::atomic(asm, i),
+        A64::Atomic(i) => atomic::atomic(asm, i),
     }
 }

@@ -185,7 +185,7 @@ impl<W: Width> Plain for Move<W> {
     }
 }
 
-/// ADR, ADRP: `imm` is the displacement from the start of the block, `disp` bits of the start are dropped first.
+/// ADR, ADRP: `imm` is the distance from the instruction, or from its page with `PAGES`.
 pub(crate) struct Adr<const PAGES: bool>;
 
 impl<const PAGES: bool> Plain for Adr<PAGES> {
@@ -197,7 +197,7 @@ impl<const PAGES: bool> Plain for Adr<PAGES> {
     }
 }
 
-/// MOVK: bits of `imm` go where `disp` (a shift) says.
+/// MOVK: the sixteen bits of `imm` go where `len` (a shift) says.
 pub(crate) struct MoveKeep<W>(PhantomData<W>);
 
 impl<W: Width> Plain for MoveKeep<W> {

@@ -19,7 +19,6 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::cpu::Cpu;
 use super::shared::Peer;
 use crate::engine::aarch64::{GicConfig, GicParameters};
 use crate::error::Code;
@@ -384,25 +383,6 @@ impl Gic {
             // GICM_TYPER
             8 => u64::from(first) << 16 | u64::from(count),
             _ => 0,
-        }
-    }
-}
-
-impl Cpu {
-    /// Tells the GIC what the timers assert, if that has changed.
-    pub(crate) fn update_timer_lines(&mut self) {
-        let Some(gic) = self.shared.gic() else {
-            return;
-        };
-        let lines = [
-            (VIRTUAL_TIMER, self.timer.virtual_asserted()),
-            (PHYSICAL_TIMER, self.timer.physical_asserted()),
-        ];
-        for (at, (intid, level)) in lines.into_iter().enumerate() {
-            if self.timer.told[at] != level {
-                self.timer.told[at] = level;
-                gic.set_ppi(self.number, intid, level);
-            }
         }
     }
 }
