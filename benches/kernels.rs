@@ -20,12 +20,13 @@ fn x86_64(image: &[u8], rounds: u64) -> Result<u64, String> {
         vm.map_new(Gpa(0), SIZE)?;
         vm.write(Gpa(ENTRY), image)?;
         vm.write(Gpa(RETURN), &[0xf4])?;
-        vm.write_value(Gpa(STACK), RETURN)?;
+        // As a call leaves it: eight bytes off from a multiple of sixteen.
+        vm.write_value(Gpa(STACK - 8), RETURN)?;
         vm.write_identity_map(TABLES, SIZE)?;
         let mut vcpu = vm.create_vcpu()?;
         vcpu.set_long_mode64(ENTRY, TABLES)?;
         vcpu.write(reg::RDI, rounds)?;
-        vcpu.write(reg::RSP, STACK)?;
+        vcpu.write(reg::RSP, STACK - 8)?;
         Ok::<_, xhv::Error>(vcpu)
     };
     let mut vcpu = begin().map_err(|why| why.to_string())?;
