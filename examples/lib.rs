@@ -1,1 +1,1 @@
-//! What the examples share.
+//! Nothing: the examples share no code, but a package has to have a library or a program.

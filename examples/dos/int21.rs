@@ -37,8 +37,6 @@ pub struct State {
     psp: u16,
     /// First paragraph that can be allocated, and the one behind the last.
     free: (u16, u16),
-    /// Second byte of a key that has two.
-    pending_key: Option<u8>,
     /// What find next has left to find.
     found: VecDeque<(String, u32)>,
 }
@@ -276,13 +274,15 @@ impl Dos<'_> {
     /// Functions 48h to 4Ah: the program owns all memory up to the end; what it gives back can be allocated once more.
     fn memory(&mut self, regs: &mut Registers) -> Result<(), DosError> {
         let (next, end) = self.state.free;
+        // A saved state may say anything.
+        let left = end.saturating_sub(next);
         match regs.ah() {
-            0x48 if regs.bx <= end - next => {
+            0x48 if regs.bx <= left => {
                 regs.ax = next;
                 self.state.free.0 += regs.bx;
             }
             0x48 => {
-                regs.bx = end - next;
+                regs.bx = left;
                 return Err(DosError::INSUFFICIENT_MEMORY);
             }
             0x4a if regs.es == self.state.psp => {

@@ -30,10 +30,8 @@ const ZERO: u16 = 1 << 6;
 pub enum Event {
     /// It called an interrupt that leads to DOS.
     Interrupt(u8),
-    /// It waits for an interrupt, and there is none.
+    /// It asked for something that is not there: an interrupt, a port. It goes on.
     Idle,
-    /// It wrote a port.
-    PortWrite(u16),
     /// It cannot go on.
     Broken,
 }
@@ -43,22 +41,22 @@ pub struct Segments<'a>(pub &'a Vm);
 
 impl Memory for Segments<'_> {
     fn read(&self, segment: u16, offset: u16, out: &mut [u8]) {
-        for (byte, at) in out.iter_mut().zip(0_u16..=u16::MAX) {
-            // Every real-mode address lies in the machine's memory.
-            *byte = self
-                .0
-                .read_value(linear(segment, offset.wrapping_add(at)))
-                .unwrap_or(0);
-        }
+        let (before, behind) = out.split_at_mut(split(offset, out.len()));
+        // Every real-mode address lies in the machine's memory, unless a damaged state says otherwise: then zeros are read.
+        let _ = self.0.read(linear(segment, offset), before);
+        let _ = self.0.read(linear(segment, 0), behind);
     }
 
     fn write(&self, segment: u16, offset: u16, bytes: &[u8]) {
-        for (&byte, at) in bytes.iter().zip(0_u16..=u16::MAX) {
-            let _ = self
-                .0
-                .write_value(linear(segment, offset.wrapping_add(at)), byte);
-        }
+        let (before, behind) = bytes.split_at(split(offset, bytes.len()));
+        let _ = self.0.write(linear(segment, offset), before);
+        let _ = self.0.write(linear(segment, 0), behind);
     }
+}
+
+/// How many of `len` bytes from `offset` on come before the segment wraps around.
+fn split(offset: u16, len: usize) -> usize {
+    len.min(0x1_0000 - usize::from(offset))
 }
 
 fn linear(segment: u16, offset: u16) -> Gpa {
@@ -122,7 +120,6 @@ pub fn start(vcpu: &mut Vcpu) -> Result<(), Error> {
 /// # Errors
 /// As the engine says, and if the processor refuses the state.
 pub fn run(vcpu: &mut Vcpu) -> Result<Event, Error> {
-    let at = vcpu.vm().clone();
     match vcpu.run()? {
         Exit::Hlt(mut hlt) => {
             let vcpu = hlt.vcpu();
@@ -136,9 +133,8 @@ pub fn run(vcpu: &mut Vcpu) -> Result<Event, Error> {
             Ok(event)
         }
         Exit::PortWrite(write) => {
-            let port = write.port();
             write.finish()?;
-            Ok(Event::PortWrite(port))
+            Ok(Event::Idle)
         }
         Exit::PortRead(read) => {
             // Nothing is there: all ones.
@@ -151,7 +147,7 @@ pub fn run(vcpu: &mut Vcpu) -> Result<Event, Error> {
         }
         Exit::EntryRefused(refused) => Err(Error::Argument {
             call: "run",
-            why: format!("{:?}: {refused}", at.engine()),
+            why: refused.to_string(),
         }),
         _ => Ok(Event::Broken),
     }

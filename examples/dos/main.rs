@@ -178,7 +178,7 @@ fn run(options: &Options) -> Result<Ended, String> {
                     return Ok(Ended::Exit(code));
                 }
             }
-            Event::Idle | Event::PortWrite(_) => {}
+            Event::Idle => {}
             Event::Broken => {
                 let place = machine::place(&vcpu).unwrap_or_default();
                 return Err(format!("the program cannot go on at {place}"));

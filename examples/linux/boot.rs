@@ -67,7 +67,10 @@ pub fn load(memory: &GuestMemoryMmap, size: u64, boot: &Boot<'_>) -> Result<Entr
                 return Err(format!("{}: no 64-bit entry point", boot.kernel.display()));
             }
             // A compressed kernel unpacks itself at its preferred address: keep what it needs there free.
-            let unpacked = params.hdr.pref_address + u64::from(params.hdr.init_size);
+            let unpacked = params
+                .hdr
+                .pref_address
+                .saturating_add(params.hdr.init_size.into());
             (
                 loaded.kernel_load.0 + 0x200,
                 loaded.kernel_end.max(unpacked),

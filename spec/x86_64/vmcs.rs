@@ -345,8 +345,8 @@ xhv_macros::spec! {
     {
         //     name                    width write   high half   Apple's name                  state    what it holds
         0x2400 GUEST_PHYSICAL_ADDRESS: u64   ro      high 0x2401 = VMCS_GUEST_PHYSICAL_ADDRESS volatile "Guest-physical address of the access that exited";
-        0x2402 MSR_DATA:               u64   unknown high 0x2403                               volatile "Value of the MSR access that exited";
-        0x2404 ORIGINAL_EVENT_DATA:    u64   unknown high 0x2405                               volatile "Event data of the interrupted delivery; FRED";
+        0x2402 MSR_DATA:               u64   unknown high 0x2403                      optional volatile "Value of the MSR access that exited";
+        0x2404 ORIGINAL_EVENT_DATA:    u64   unknown high 0x2405                      optional volatile "Event data of the interrupted delivery; FRED";
     }
 
     /// 64-bit guest-state fields.

@@ -40,7 +40,8 @@
 //! | Rows of one's own in tables of one's own | [`spec!`](spec), [`typed`] |
 //!
 //! A VM runs on the framework where the process can use it, and on the software engine elsewhere; the environment variable
-//! `XHV_ENGINE` (`framework` or `software`) and [`x86_64::VmBuilder::engine`] choose. Both answer in the same way, errors included.
+//! `XHV_ENGINE` (`framework` or `software`) and [`x86_64::VmBuilder::engine`] choose. The software engine is made to answer as
+//! the framework does, errors included; what is not known of the framework is marked where it matters.
 
 #![warn(unreachable_pub)]
 // A host without any engine compiles the seam, but nothing reaches it.
