@@ -1,14 +1,14 @@
-//! Accesses to devices: width, sign, the zero register, and instructions whose syndrome does not tell.
+//! Accesses to devices: width, sign, the zero register, protection, absence. `device_parts` has instructions of several accesses.
 
 use xhv::aarch64::reg::PC;
-use xhv::aarch64::{Exit, Vcpu, simd};
+use xhv::aarch64::{Exit, Vcpu};
 use xhv::{Gpa, Permissions};
 
 use crate::guest::{DEVICE, RAM, SIZE, device, load, on_every_engine, start};
 
 /// Answers a read and checks what is asked.
 #[track_caller]
-fn read(vcpu: &mut Vcpu, at: Gpa, size: u8, value: u64) {
+pub fn read(vcpu: &mut Vcpu, at: Gpa, size: u8, value: u64) {
     match vcpu.run().unwrap() {
         Exit::MmioRead(read) => {
             assert_eq!((read.gpa(), read.size()), (at, size));
@@ -20,7 +20,7 @@ fn read(vcpu: &mut Vcpu, at: Gpa, size: u8, value: u64) {
 
 /// Answers a write and checks what is written.
 #[track_caller]
-fn write(vcpu: &mut Vcpu, at: Gpa, size: u8, value: u64) {
+pub fn write(vcpu: &mut Vcpu, at: Gpa, size: u8, value: u64) {
     match vcpu.run().unwrap() {
         Exit::MmioWrite(write) => {
             assert_eq!(
@@ -81,88 +81,6 @@ fn loads_extend_and_stores_truncate() {
                 0x8000_0000_0000_0003
             ]
         );
-    });
-}
-
-#[test]
-fn pairs_vectors_and_atomics_come_in_parts() {
-    on_every_engine(|engine| {
-        let (mut vcpu, _memory) = start(
-            engine,
-            &[
-                0xa940_0801, // ldp x1, x2, [x0]
-                0x2981_1003, // stp w3, w4, [x0, #8]!
-                0x3cc2_04a0, // ldr q0, [x5], #32
-                0xfd00_00a1, // str d1, [x5]
-                0xb826_0107, // ldadd w6, w7, [x8]
-                0xc8a9_7d0a, // cas x9, x10, [x8]
-                0x6941_310b, // ldpsw x11, x12, [x8, #8]
-                0xf86f_d9cd, // ldr x13, [x14, w15, sxtw #3]
-                0xd400_0002, // hvc #0
-            ],
-        );
-        vcpu.set_x(0, DEVICE).unwrap();
-        vcpu.set_x(3, 0x3333_3333_3333).unwrap();
-        vcpu.set_x(4, 4).unwrap();
-        vcpu.set_x(5, DEVICE + 0x100).unwrap();
-        vcpu.set_x(6, 5).unwrap();
-        vcpu.set_x(8, DEVICE + 0x200).unwrap();
-        vcpu.set_x(9, 77).unwrap();
-        vcpu.set_x(10, 78).unwrap();
-        vcpu.set_x(14, DEVICE + 0x300).unwrap();
-        vcpu.set_x(15, 0xffff_ffff).unwrap();
-        vcpu.write(simd::Q0, u128::MAX).unwrap();
-        vcpu.write(simd::Q1, 0x1111).unwrap();
-
-        read(&mut vcpu, device(0), 8, 11);
-        // A part that is dropped comes again, and the registers wait for all parts.
-        assert!(matches!(vcpu.run().unwrap(), Exit::MmioRead(read) if read.gpa() == device(8)));
-        assert_eq!(vcpu.x(1).unwrap(), 0);
-        read(&mut vcpu, device(8), 8, 22);
-        assert_eq!((vcpu.x(1).unwrap(), vcpu.x(2).unwrap()), (11, 22));
-        write(&mut vcpu, device(8), 4, 0x3333_3333);
-        write(&mut vcpu, device(12), 4, 4);
-        assert_eq!(vcpu.x(0).unwrap(), DEVICE + 8);
-        read(&mut vcpu, device(0x100), 8, 0xaaaa);
-        read(&mut vcpu, device(0x108), 8, 0xbbbb);
-        assert_eq!(vcpu.read(simd::Q0).unwrap(), 0xbbbb << 64 | 0xaaaa);
-        assert_eq!(vcpu.x(5).unwrap(), DEVICE + 0x120);
-        write(&mut vcpu, device(0x120), 8, 0x1111);
-        read(&mut vcpu, device(0x200), 4, 0xffff_fffe);
-        write(&mut vcpu, device(0x200), 4, 3);
-        assert_eq!(vcpu.x(7).unwrap(), 0xffff_fffe);
-        // The comparison fails: nothing is written.
-        read(&mut vcpu, device(0x200), 8, 76);
-        assert_eq!(vcpu.x(9).unwrap(), 76);
-        read(&mut vcpu, device(0x208), 4, 0x8000_0000);
-        read(&mut vcpu, device(0x20c), 4, 1);
-        assert_eq!(vcpu.x(11).unwrap(), 0xffff_ffff_8000_0000);
-        assert_eq!(vcpu.x(12).unwrap(), 1);
-        read(&mut vcpu, device(0x2f8), 8, 13);
-        assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
-        assert_eq!(vcpu.x(13).unwrap(), 13);
-    });
-}
-
-#[test]
-fn parts_in_memory_need_no_answer() {
-    on_every_engine(|engine| {
-        // The pair straddles the end of the memory.
-        let (mut vcpu, memory) = start(
-            engine,
-            &[
-                0xa9be_0801, // stp x1, x2, [x0, #-32]!
-                0xd400_0002, // hvc #0
-            ],
-        );
-        vcpu.set_x(0, RAM + SIZE - 8 + 32).unwrap();
-        vcpu.set_x(1, 1).unwrap();
-        vcpu.set_x(2, 2).unwrap();
-        write(&mut vcpu, Gpa(RAM + SIZE), 8, 2);
-        assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
-        let mut word = [0; 8];
-        memory.read(SIZE - 8, &mut word).unwrap();
-        assert_eq!(u64::from_le_bytes(word), 1);
     });
 }
 

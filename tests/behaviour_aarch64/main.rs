@@ -1,6 +1,7 @@
 //! Whole VMs with AArch64 guests through the public API, on every engine that this machine has.
 
 mod device;
+mod device_parts;
 mod gic;
 mod guest;
 mod interrupt;

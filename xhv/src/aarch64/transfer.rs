@@ -11,8 +11,11 @@ use crate::error::Error;
 pub(super) struct Transfer {
     pub(super) parts: Vec<Part>,
     pub(super) next: usize,
-    pub(super) loaded: Vec<(To, u64)>,
+    /// What was loaded: where to, the value, and its size in bytes.
+    pub(super) loaded: Vec<(To, (u64, u8))>,
     pub(super) writeback: Option<(u8, u64)>,
+    /// Whether what [`Action::Compare`] has loaded so far was what it is to be.
+    pub(super) same: bool,
 }
 
 /// One access.
@@ -31,6 +34,10 @@ pub(super) enum Action {
     Store(u64),
     /// Loads, and stores what comes of it.
     Modify(Operation, u64, To),
+    /// Loads one of several values that have to be these for [`Action::Exchange`] to store.
+    Compare(u64, To),
+    /// Stores if every value that was compared is the same.
+    Exchange(u64),
 }
 
 /// Where a loaded value goes.
@@ -43,8 +50,10 @@ pub(super) enum To {
         wide: bool,
         size: u8,
     },
-    /// Half of a V register: 0 is the low one.
-    V { rt: u8, half: u8 },
+    /// Bytes of a V register; those that nothing is loaded into are kept or zero.
+    V { rt: u8, offset: u8, keep: bool },
+    /// Every element of a V register of 8 or, with `q`, 16 bytes.
+    Replicated { rt: u8, q: bool },
 }
 
 /// What an atomic instruction does (Arm ARM DDI 0487, C3.2.12).
@@ -84,13 +93,24 @@ impl Part {
     /// What it stores; `None` if it loads.
     pub(super) fn store(&self) -> Option<u64> {
         match self.action {
-            Action::Store(value) => Some(value),
+            Action::Store(value) | Action::Exchange(value) => Some(value),
             _ => None,
         }
     }
 }
 
 impl Transfer {
+    /// Accesses in this order; registers are written at the end.
+    pub(super) fn new(parts: Vec<Part>) -> Self {
+        Self {
+            parts,
+            next: 0,
+            loaded: Vec::new(),
+            writeback: None,
+            same: true,
+        }
+    }
+
     /// The access that waits.
     pub(super) fn current(&self) -> Option<Part> {
         self.parts.get(self.next).copied()
@@ -103,13 +123,19 @@ impl Transfer {
         };
         let value = value & mask(part.size);
         match part.action {
-            Action::Store(_) => self.next += 1,
+            Action::Store(_) | Action::Exchange(_) => self.next += 1,
             Action::Load(to) => {
-                self.loaded.push((to, value));
+                self.loaded.push((to, (value, part.size)));
                 self.next += 1;
             }
+            Action::Compare(expected, to) => {
+                self.loaded.push((to, (value, part.size)));
+                self.same &= expected & mask(part.size) == value;
+                self.next += 1;
+                self.skip_exchange();
+            }
             Action::Modify(operation, operand, to) => {
-                self.loaded.push((to, value));
+                self.loaded.push((to, (value, part.size)));
                 let operand = operand & mask(part.size);
                 let stored = operation.apply(value, operand, part.size) & mask(part.size);
                 part.action = Action::Store(stored);
@@ -121,9 +147,17 @@ impl Transfer {
         }
     }
 
+    /// A comparison that has failed leaves nothing to be stored.
+    fn skip_exchange(&mut self) {
+        let stores = |part: &Part| matches!(part.action, Action::Exchange(_));
+        if !self.same && self.parts.get(self.next).is_some_and(stores) {
+            self.next = self.parts.len();
+        }
+    }
+
     /// Writes registers and goes on behind the instruction.
     pub(super) fn commit(self, vcpu: &mut Vcpu) -> Result<(), Error> {
-        let mut vector: Option<(u8, u128)> = None;
+        let mut vectors: Vec<(u8, u128)> = Vec::new();
         for (to, value) in self.loaded {
             match to {
                 To::X {
@@ -131,17 +165,32 @@ impl Transfer {
                     signed,
                     wide,
                     size,
-                } => vcpu.set_x(rt, extend(value, size, signed, wide))?,
-                To::V { rt, half } => {
-                    let low = match vector {
-                        Some((same, low)) if same == rt && half != 0 => low,
-                        _ => 0,
+                } => vcpu.set_x(rt, extend(value.0, size, signed, wide))?,
+                To::Replicated { rt, q } => {
+                    let bits = 8 * u32::from(value.1);
+                    let whole = (0..if q { 128 } else { 64 })
+                        .step_by(bits as usize)
+                        .fold(0, |whole, at| whole | u128::from(value.0) << at);
+                    vectors.push((rt, whole));
+                }
+                To::V { rt, offset, keep } => {
+                    let found = vectors.iter().position(|(register, _)| *register == rt);
+                    let at = match found {
+                        Some(at) => at,
+                        None => {
+                            let before = if keep { read_vector(vcpu, rt)? } else { 0 };
+                            vectors.push((rt, before));
+                            vectors.len() - 1
+                        }
                     };
-                    let whole = low | u128::from(value) << (64 * u32::from(half & 1));
-                    vector = Some((rt, whole));
-                    write_vector(vcpu, rt, whole)?;
+                    let shift = 8 * u32::from(offset & 15);
+                    let (old, size) = (&mut vectors[at].1, value.1);
+                    *old = *old & !(u128::from(mask(size)) << shift) | u128::from(value.0) << shift;
                 }
             }
+        }
+        for (rt, value) in vectors {
+            write_vector(vcpu, rt, value)?;
         }
         if let Some((base, value)) = self.writeback {
             match base {
@@ -151,6 +200,11 @@ impl Transfer {
         }
         vcpu.advance()
     }
+}
+
+pub(super) fn read_vector(vcpu: &Vcpu, rt: u8) -> Result<u128, Error> {
+    let result = vcpu.engine.get_simd_fp_reg(u32::from(rt));
+    vcpu.call("hv_vcpu_get_simd_fp_reg", result)
 }
 
 fn write_vector(vcpu: &mut Vcpu, rt: u8, value: u128) -> Result<(), Error> {
@@ -178,17 +232,12 @@ mod tests {
             wide: true,
             size: 4,
         };
-        let mut transfer = Transfer {
-            parts: vec![Part {
-                gpa: 0,
-                address: 0,
-                size: 4,
-                action: Action::Modify(Operation::Compare(5), 7, to),
-            }],
-            next: 0,
-            loaded: Vec::new(),
-            writeback: None,
-        };
+        let mut transfer = Transfer::new(vec![Part {
+            gpa: 0,
+            address: 0,
+            size: 4,
+            action: Action::Modify(Operation::Compare(5), 7, to),
+        }]);
         let mut other = transfer.clone();
         transfer.answer(6);
         assert!(transfer.current().is_none());

@@ -1,12 +1,19 @@
-//! What a load or store instruction transfers, for accesses whose syndrome does not say: pairs, writeback, SIMD, atomics, DC ZVA.
+//! What a load or store instruction transfers, for accesses whose syndrome does not say: pairs, writeback, SIMD, DC ZVA; atomics are in
+//! `atomic`, SIMD structures in `structures`.
 //!
 //! Decodes with the table of the instructions, and makes a [`Transfer`] that `mmio.rs` has answered.
+
+mod atomic;
+mod structures;
+#[cfg(all(test, feature = "software"))]
+mod tests;
 
 use super::exit::RawExit;
 use super::feature;
 use super::instructions::A64;
 use super::mmio::{extend, mask};
-use super::transfer::{Action, Operation, Part, To, Transfer};
+use super::reg;
+use super::transfer::{Action, Part, To, Transfer, read_vector};
 use super::vcpu::Vcpu;
 use crate::error::Error;
 
@@ -16,7 +23,7 @@ pub(super) struct Plan {
     parts: Vec<(u64, u8, Action)>,
     writeback: Option<(u8, u64)>,
     /// Loads that need no memory: the status of a store-exclusive.
-    loaded: Vec<(To, u64)>,
+    loaded: Vec<(To, (u64, u8))>,
 }
 
 impl Plan {
@@ -42,10 +49,9 @@ impl Plan {
             });
         }
         Ok(Some(Transfer {
-            parts,
-            next: 0,
             loaded: self.loaded,
             writeback: self.writeback,
+            ..Transfer::new(parts)
         }))
     }
 
@@ -81,24 +87,19 @@ impl Plan {
         load: bool,
     ) -> Result<(), Error> {
         let value = if load { 0 } else { read_vector(vcpu, rt)? };
-        for half in 0..bytes.div_ceil(8) {
+        for offset in (0..bytes).step_by(8) {
             let size = bytes.min(8);
             let action = if load {
-                Action::Load(To::V { rt, half })
+                let keep = false;
+                Action::Load(To::V { rt, offset, keep })
             } else {
-                let shifted = (value >> (64 * u32::from(half & 1))) as u64;
-                Action::Store(shifted & mask(size))
+                Action::Store((value >> (8 * u32::from(offset))) as u64 & mask(size))
             };
-            let at = address.wrapping_add(8 * u64::from(half));
+            let at = address.wrapping_add(u64::from(offset));
             self.parts.push((at, size, action));
         }
         Ok(())
     }
-}
-
-fn read_vector(vcpu: &Vcpu, rt: u8) -> Result<u128, Error> {
-    let result = vcpu.engine.get_simd_fp_reg(u32::from(rt));
-    vcpu.call("hv_vcpu_get_simd_fp_reg", result)
 }
 
 /// How a general register is transferred.
@@ -223,113 +224,21 @@ pub(super) fn plan(vcpu: &Vcpu, word: u32, fault: u64) -> Result<Option<Plan>, E
                 None,
             )
         }
-        Some(other) => special(vcpu, other),
+        Some(A64::LoadLiteral(one)) => literal(
+            vcpu,
+            one.v(),
+            one.opc(),
+            one.rt() as u8,
+            i64::from(one.imm19()) * 4,
+        ),
+        Some(
+            many @ (A64::SimdMultiple(_)
+            | A64::SimdMultiplePost(_)
+            | A64::SimdSingle(_)
+            | A64::SimdSinglePost(_)),
+        ) => structures::plan(vcpu, many),
+        Some(other) => atomic::plan(vcpu, other),
         None => Ok(None),
-    }
-}
-
-/// Loads and stores that are no plain ones.
-fn special(vcpu: &Vcpu, instruction: A64) -> Result<Option<Plan>, Error> {
-    match instruction {
-        A64::Ordered(one) => {
-            let opc = u32::from(one.l());
-            let address = base(vcpu, one.rn() as u8)?;
-            single(vcpu, false, one.size(), opc, one.rt() as u8, address, None)
-        }
-        A64::OrderedUnscaled(one) => {
-            let address = base(vcpu, one.rn() as u8)?.wrapping_add_signed(i64::from(one.imm9()));
-            single(
-                vcpu,
-                false,
-                one.size(),
-                one.opc(),
-                one.rt() as u8,
-                address,
-                None,
-            )
-        }
-        A64::Exclusive(one) => {
-            let address = base(vcpu, one.rn() as u8)?;
-            let opc = u32::from(one.l());
-            let mut plan = single(vcpu, false, one.size(), opc, one.rt() as u8, address, None)?;
-            if let Some(plan) = plan.as_mut().filter(|_| !one.l()) {
-                // A device has no monitor that could fail.
-                plan.loaded.push((status(one.rs() as u8), 0));
-            }
-            Ok(plan)
-        }
-        A64::Atomic(one) => {
-            let operation = match (one.o3(), one.opc()) {
-                (false, 0) => Operation::Add,
-                (false, 1) => Operation::Clear,
-                (false, 2) => Operation::ExclusiveOr,
-                (false, 3) => Operation::Set,
-                (false, 4) => Operation::SignedMax,
-                (false, 5) => Operation::SignedMin,
-                (false, 6) => Operation::UnsignedMax,
-                (false, _) => Operation::UnsignedMin,
-                (true, 0) => Operation::Swap,
-                (true, 4) => {
-                    let address = base(vcpu, one.rn() as u8)?;
-                    return single(vcpu, false, one.size(), 1, one.rt() as u8, address, None);
-                }
-                _ => return Ok(None),
-            };
-            let operand = vcpu.x(one.rs() as u8)?;
-            modify(
-                vcpu,
-                one.size(),
-                operation,
-                operand,
-                one.rn() as u8,
-                one.rt() as u8,
-            )
-        }
-        A64::Cas(one) => {
-            let operation = Operation::Compare(vcpu.x(one.rs() as u8)?);
-            let operand = vcpu.x(one.rt() as u8)?;
-            modify(
-                vcpu,
-                one.size(),
-                operation,
-                operand,
-                one.rn() as u8,
-                one.rs() as u8,
-            )
-        }
-        A64::SimdMultiple(many) => structures(
-            vcpu,
-            &Structures {
-                q: many.q(),
-                load: many.l(),
-                opcode: many.opcode(),
-                rn: many.rn() as u8,
-                rt: many.rt() as u8,
-                step: None,
-            },
-        ),
-        A64::SimdMultiplePost(many) => structures(
-            vcpu,
-            &Structures {
-                q: many.q(),
-                load: many.l(),
-                opcode: many.opcode(),
-                rn: many.rn() as u8,
-                rt: many.rt() as u8,
-                step: Some(many.rm() as u8),
-            },
-        ),
-        _ => Ok(None),
-    }
-}
-
-/// The status register of a store-exclusive.
-fn status(rs: u8) -> To {
-    To::X {
-        rt: rs,
-        signed: false,
-        wide: false,
-        size: 4,
     }
 }
 
@@ -413,61 +322,28 @@ fn pairs(vcpu: &Vcpu, pair: Pair) -> Result<Option<Plan>, Error> {
     Ok(Some(plan))
 }
 
-fn modify(
+/// LDR and LDRSW (literal).
+fn literal(
     vcpu: &Vcpu,
-    size: u32,
-    operation: Operation,
-    operand: u64,
-    rn: u8,
+    vector: bool,
+    opc: u32,
     rt: u8,
+    offset: i64,
 ) -> Result<Option<Plan>, Error> {
-    let bytes = 1 << (size & 3);
-    let to = To::X {
-        rt,
-        signed: false,
-        wide: true,
-        size: bytes,
-    };
+    let address = vcpu.read(reg::PC)?.wrapping_add_signed(offset);
     let mut plan = Plan::default();
-    let action = Action::Modify(operation, operand, to);
-    plan.parts.push((base(vcpu, rn)?, bytes, action));
-    Ok(Some(plan))
-}
-
-/// Fields of LD1 and ST1 of whole registers.
-struct Structures {
-    q: bool,
-    load: bool,
-    opcode: u32,
-    rn: u8,
-    rt: u8,
-    /// Register of the post-index; 31: what was transferred.
-    step: Option<u8>,
-}
-
-fn structures(vcpu: &Vcpu, fields: &Structures) -> Result<Option<Plan>, Error> {
-    let registers = match fields.opcode {
-        0b0111 => 1,
-        0b1010 => 2,
-        0b0110 => 3,
-        0b0010 => 4,
-        // LD2 to LD4 interleave, which no device driver does.
+    match (vector, opc) {
+        (true, 0..=2) => plan.vector(vcpu, address, rt, 4 << opc, true)?,
+        (false, 0..=2) => {
+            let kind = General {
+                size: if opc == 1 { 8 } else { 4 },
+                load: true,
+                signed: opc == 2,
+                wide: opc != 0,
+            };
+            plan.general(vcpu, address, rt, kind)?;
+        }
         _ => return Ok(None),
-    };
-    let bytes = if fields.q { 16 } else { 8 };
-    let from = base(vcpu, fields.rn)?;
-    let mut plan = Plan::default();
-    for number in 0..registers {
-        let address = from.wrapping_add(u64::from(number) * u64::from(bytes));
-        let rt = (fields.rt + number) % 32;
-        plan.vector(vcpu, address, rt, bytes, fields.load)?;
-    }
-    if let Some(step) = fields.step {
-        let by = match step {
-            31 => u64::from(registers) * u64::from(bytes),
-            _ => vcpu.x(step)?,
-        };
-        plan.writeback = Some((fields.rn, from.wrapping_add(by)));
     }
     Ok(Some(plan))
 }
