@@ -1,13 +1,14 @@
-//! Behaviour of whole VMs through the public API, on every engine that this host has.
+//! Behaviour of whole Intel VMs through the public API, on every engine that this host has. What both architectures share (mapping,
+//! threads, snapshots, misuse) is in `behaviour_both`.
 //!
 //! | module | what |
 //! |---|---|
 //! | `support` | engines, and the guest that most tests start from |
 //! | `real_mode` | 16-bit guests: ports, strings, HLT, interrupts |
-//! | `memory` | mapping, faults, dirty pages |
+//! | `memory` | spaces, pages that accesses cross |
 //! | `mmio` | devices behind unmapped memory |
 //! | `events` | injection, windows, exceptions, refused entries |
-//! | `threads` | cancel, pause, work on a vCPU's thread |
+//! | `threads` | deadlines |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |

@@ -1,55 +1,9 @@
-//! Mapping, protection, spaces, dirty pages: what the guest sees and what the client is told.
+//! Spaces, and dirty pages of accesses that cross pages. What both architectures share is in `behaviour_both`.
 
-use xhv::x86_64::{Exit, reg};
+use xhv::x86_64::reg;
 use xhv::{Gpa, Memory, Permissions};
 
 use crate::support::{exits_with, flat32, on_every_engine, real_mode, vm};
-
-#[test]
-fn memory_appears_and_goes() {
-    on_every_engine(|engine| {
-        // mov al, [200000h]; hlt
-        let vm = vm(engine, &[0xa0, 0, 0, 0x20, 0, 0xf4, 0xeb, 0xf8]);
-        let mut vcpu = flat32(&vm);
-        exits_with!(vcpu.run().unwrap(), MmioRead(read) {
-            assert_eq!((read.gpa(), read.size()), (Gpa(0x20_0000), 1));
-        });
-        let memory = Memory::new(0x4000).unwrap();
-        memory.write(0, &[77]).unwrap();
-        vm.map(Gpa(0x20_0000), &memory, Permissions::ALL).unwrap();
-        exits_with!(vcpu.run().unwrap(), Hlt(hlt) { hlt.finish().unwrap() });
-        assert_eq!(vcpu.read(reg::RAX).unwrap() & 0xff, 77);
-        vm.unmap(Gpa(0x20_0000), 0x4000).unwrap();
-        exits_with!(vcpu.run().unwrap(), MmioRead(_read) {});
-        assert!(vm.read(Gpa(0x20_0000), &mut [0]).is_err());
-    });
-}
-
-#[test]
-fn rom_can_be_read_but_not_written() {
-    on_every_engine(|engine| {
-        // mov al, [200000h]; mov [200000h], al; hlt
-        let vm = vm(engine, &[0xa0, 0, 0, 0x20, 0, 0xa2, 0, 0, 0x20, 0, 0xf4]);
-        let memory = Memory::new(0x4000).unwrap();
-        memory.write(0, &[9]).unwrap();
-        vm.map(
-            Gpa(0x20_0000),
-            &memory,
-            Permissions::READ | Permissions::EXECUTE,
-        )
-        .unwrap();
-        let mut vcpu = flat32(&vm);
-        exits_with!(vcpu.run().unwrap(), MmioWrite(write) {
-            assert_eq!((write.gpa(), write.value()), (Gpa(0x20_0000), 9));
-            write.finish().unwrap();
-        });
-        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
-        vm.protect(Gpa(0x20_0000), 0x4000, Permissions::ALL)
-            .unwrap();
-        vcpu.set_flat32(0x1005).unwrap();
-        exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
-    });
-}
 
 #[test]
 fn dirty_pages_are_found() {
@@ -94,23 +48,5 @@ fn a_second_space_has_other_memory() {
         exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
         assert_eq!(vcpu.read(reg::RAX).unwrap() & 0xff, 1);
         space.destroy().unwrap();
-    });
-}
-
-#[test]
-fn code_that_a_client_writes_is_seen() {
-    on_every_engine(|engine| {
-        let vm = vm(engine, &[0xb0, 1, 0xe6, 5, 0xeb, 0xfa]); // l: mov al, 1; out 5, al; jmp l
-        let mut vcpu = real_mode(&vm);
-        for value in [1_u8, 2, 3] {
-            vm.write(Gpa(0x1001), &[value]).unwrap();
-            match vcpu.run().unwrap() {
-                Exit::PortWrite(out) => {
-                    assert_eq!(out.value(), u32::from(value));
-                    out.finish().unwrap();
-                }
-                other => panic!("{other:?}"),
-            }
-        }
     });
 }

@@ -1,73 +1,9 @@
 //! What bad input gets: an error in words, nothing lost, no panic.
 
-use xhv::x86_64::{Vm, msr, reg, vmcs};
-use xhv::{Engine, Error, Gpa, Memory, Permissions};
+use xhv::Gpa;
+use xhv::x86_64::{msr, reg, vmcs};
 
-use crate::support::{exits_with, on_every_engine, real_mode, vm};
-
-#[test]
-fn misaligned_and_overlapping_maps() {
-    on_every_engine(|engine| {
-        let vm = vm(engine, &[0xf4]);
-        let memory = Memory::new(0x8000).unwrap();
-        for (gpa, offset, size) in [
-            (0x20_0010, 0, 0x4000),
-            (0x20_0000, 0x10, 0x4000),
-            (0x20_0000, 0, 0x4010),
-            (0x20_0000, 0, 0),
-            (0x20_0000, 0x4000, 0x8000),
-            (!0xfff, 0, 0x4000),
-            (0xf_f000, 0, 0x4000),
-        ] {
-            let error = vm
-                .map_part(Gpa(gpa), &memory, offset, size, Permissions::ALL)
-                .unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    Error::Argument {
-                        call: "Vm::map",
-                        ..
-                    }
-                ),
-                "{error}"
-            );
-        }
-        assert!(vm.unmap(Gpa(0x20_0000), 0x4000).is_err());
-        assert!(
-            vm.protect(Gpa(0x20_0000), 0x4000, Permissions::READ)
-                .is_err()
-        );
-        assert!(vm.read(Gpa(u64::MAX), &mut [0; 8]).is_err());
-        assert!(vm.write(Gpa(0xf_ffff), &[0; 2]).is_err());
-        assert_eq!(vm.mappings().len(), 1);
-        exits_with!(real_mode(&vm).run().unwrap(), Hlt(_hlt) {});
-    });
-}
-
-#[test]
-fn the_framework_has_one_vm_the_software_engine_many() {
-    on_every_engine(|engine| {
-        let _first = vm(engine, &[0xf4]);
-        match (engine, Vm::builder().engine(engine).build()) {
-            (Engine::Software, Ok(second)) => drop(second),
-            (Engine::Framework, Err(error)) => {
-                assert!(error.to_string().contains("has a VM already"), "{error}")
-            }
-            (_, outcome) => panic!("{outcome:?}"),
-        }
-    });
-}
-
-#[test]
-fn an_engine_that_is_not_there_is_told() {
-    if cfg!(target_os = "macos") {
-        return eprintln!("skipped: the framework is part of macOS");
-    }
-    let error = Vm::builder().engine(Engine::Framework).build().unwrap_err();
-    assert!(matches!(error, Error::NoEngine { .. }), "{error}");
-    assert!(error.to_string().contains("part of macOS"), "{error}");
-}
+use crate::support::{on_every_engine, real_mode, vm};
 
 #[test]
 fn refused_calls_say_why() {

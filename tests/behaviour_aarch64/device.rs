@@ -1,10 +1,10 @@
 //! Accesses to devices: width, sign, the zero register, protection, absence. `device_parts` has instructions of several accesses.
 
+use xhv::Gpa;
 use xhv::aarch64::reg::PC;
 use xhv::aarch64::{Exit, Vcpu};
-use xhv::{Gpa, Permissions};
 
-use crate::guest::{DEVICE, RAM, SIZE, device, load, on_every_engine, start};
+use crate::guest::{DEVICE, RAM, device, load, on_every_engine, start};
 
 /// Answers a read and checks what is asked.
 #[track_caller]
@@ -81,52 +81,6 @@ fn loads_extend_and_stores_truncate() {
                 0x8000_0000_0000_0003
             ]
         );
-    });
-}
-
-#[test]
-fn memory_that_may_not_be_written_is_a_device() {
-    on_every_engine(|engine| {
-        let (mut vcpu, memory) = start(
-            engine,
-            &[
-                0xf900_0001, // str x1, [x0]
-                0xf940_0002, // ldr x2, [x0]
-                0xd400_0002, // hvc #0
-            ],
-        );
-        let vm = vcpu.vm().clone();
-        memory.write(0x4000, &7_u64.to_le_bytes()).unwrap();
-        vm.protect(RAM + 0x4000, 0x4000, Permissions::READ).unwrap();
-        vcpu.set_x(0, RAM + 0x4000).unwrap();
-        vcpu.set_x(1, 9).unwrap();
-        write(&mut vcpu, Gpa(RAM + 0x4000), 8, 9);
-        assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
-        assert_eq!(vcpu.x(2).unwrap(), 7);
-    });
-}
-
-#[test]
-fn dirty_pages_are_found_without_exits() {
-    on_every_engine(|engine| {
-        let (mut vcpu, _memory) = start(
-            engine,
-            &[
-                0xf900_0001, // str x1, [x0]
-                0xd400_0002, // hvc #0
-                0xf900_0001, // str x1, [x0]
-                0xd400_0002, // hvc #0
-            ],
-        );
-        let vm = vcpu.vm().clone();
-        vm.track_dirty(RAM, SIZE).unwrap();
-        vcpu.set_x(0, RAM + 0x4010).unwrap();
-        for _ in 0..2 {
-            assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
-            assert_eq!(vm.take_dirty(RAM, SIZE).unwrap(), [Gpa(RAM + 0x4000)]);
-            assert_eq!(vm.take_dirty(RAM, SIZE).unwrap(), []);
-        }
-        vm.untrack_dirty(RAM, SIZE).unwrap();
     });
 }
 

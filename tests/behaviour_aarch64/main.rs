@@ -1,4 +1,5 @@
-//! Whole VMs with AArch64 guests through the public API, on every engine that this machine has.
+//! Whole VMs with AArch64 guests through the public API, on every engine that this machine has. What both
+//! architectures share (mapping, threads, snapshots, misuse) is in `behaviour_both`.
 
 mod device;
 mod device_parts;

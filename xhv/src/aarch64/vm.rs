@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::guest_memory::{Gpa, GuestMemory, Mapping};
 use crate::host::Engine;
 use crate::memory::{Memory, Permissions};
+use crate::scalar::Scalar;
 use crate::thread::{self, VcpuThread};
 
 /// A virtual machine. Clones are the same VM; it goes away with the last of them and the last vCPU.
@@ -223,6 +224,25 @@ impl Vm {
     /// [`Error::OutOfRange`] if not all of it is mapped; nothing is written then.
     pub fn write(&self, gpa: impl Into<Gpa>, bytes: &[u8]) -> Result<(), Error> {
         self.0.memory.write(gpa.into().0, bytes)
+    }
+
+    /// Reads a little-endian number.
+    ///
+    /// # Errors
+    /// As [`Vm::read`].
+    pub fn read_value<T: Scalar>(&self, gpa: impl Into<Gpa>) -> Result<T, Error> {
+        let mut bytes = [0; 16];
+        let (value, _) = bytes.split_at_mut(T::SIZE);
+        self.read(gpa, value)?;
+        Ok(T::from_le(u128::from_le_bytes(bytes)))
+    }
+
+    /// Writes a little-endian number.
+    ///
+    /// # Errors
+    /// As [`Vm::write`].
+    pub fn write_value<T: Scalar>(&self, gpa: impl Into<Gpa>, value: T) -> Result<(), Error> {
+        self.write(gpa, &value.to_le().to_le_bytes()[..T::SIZE])
     }
 
     /// Begins to track which pages of a range the guest or [`Vm::write`] writes to. Pages have [`Vm::granule`] bytes.

@@ -49,7 +49,9 @@ pub use inject::Injection;
 pub use policy::CpuidResult;
 pub use presets::{Segment, SegmentName};
 pub use run::Statistics;
-pub use space::{Scalar, Space};
+pub use space::Space;
+
+pub use crate::scalar::Scalar;
 pub use state::{Hex, MsrSetup, VcpuState};
 pub use vcpu::{MsrAccess, ShadowAccess, Vcpu, VcpuOptions};
 pub use vm::{Vm, VmBuilder, VmOptions};

@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::space::{Scalar, Space};
+use super::space::Space;
 use super::vcpu::{Vcpu, VcpuOptions};
 use super::{capabilities, failed, ffi};
 use crate::engine::x86_64 as engine;
@@ -12,6 +12,7 @@ use crate::error::{Code, Error};
 use crate::guest_memory::{Gpa, GuestMemory, Mapping};
 use crate::host::{Architecture, Engine, resolve};
 use crate::memory::{Memory, PAGE, Permissions, lock};
+use crate::scalar::Scalar;
 use crate::thread::{VcpuThread, spawn};
 use crate::typed::{RawRead, Readable, space};
 
