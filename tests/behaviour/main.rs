@@ -10,12 +10,15 @@
 //! | `events` | injection, windows, exceptions, refused entries |
 //! | `threads` | deadlines |
 //! | `system` | CPUID, MSRs, control registers, long mode |
+//! | `debug` | breakpoints, watchpoints, single step |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
 //! | `misuse` | what bad input gets |
 
 #[cfg(test)]
 mod apic;
+#[cfg(test)]
+mod debug;
 #[cfg(test)]
 mod events;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use crate::debug::Traps;
 use crate::error::Error;
 use crate::memory::{Memory, Permissions, lock};
 
@@ -55,7 +56,7 @@ impl Mapping {
 
 /// The mappings of one guest-physical address space.
 #[derive(Debug, Default)]
-pub(crate) struct GuestMemory(Mutex<Inner>);
+pub struct GuestMemory(Mutex<Inner>, Traps);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -83,6 +84,11 @@ fn argument(call: &'static str, why: String) -> Error {
 }
 
 impl GuestMemory {
+    /// Software breakpoints in it.
+    pub(crate) fn traps(&self) -> &Traps {
+        &self.1
+    }
+
     /// Checks alignment and overlap before an engine is asked.
     pub(crate) fn check_map(&self, new: &Mapping, page: u64) -> Result<(), Error> {
         let call = "Vm::map";

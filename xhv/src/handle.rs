@@ -221,6 +221,11 @@ impl VcpuHandle {
         self.0.resume();
     }
 
+    /// Whether both are of one vCPU.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the vCPU still exists.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -35,6 +35,7 @@
 //! | Apple-silicon guests: the same | [`aarch64`] |
 //! | Guest memory | [`Memory`], [`Gpa`], [`Permissions`] |
 //! | Engines, and what this host offers | [`Engine`], [`Host`] |
+//! | Debugging guests: breakpoints, watchpoints, single step | [`debug`] |
 //! | vCPUs and threads | [`VcpuHandle`], [`VcpuThread`], [`time`] |
 //! | Whole machines in files | [`VmState`] |
 //! | Rows of one's own in tables of one's own | [`spec!`](spec), [`typed`] |
@@ -53,6 +54,7 @@
 extern crate self as xhv;
 
 pub mod aarch64;
+pub mod debug;
 mod engine;
 mod error;
 mod guest_memory;

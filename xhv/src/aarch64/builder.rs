@@ -103,7 +103,7 @@ impl VmBuilder {
         }
         Ok(Vm(Arc::new(Inner {
             engine: vm,
-            memory: GuestMemory::default(),
+            memory: GuestMemory::default().into(),
             gic,
             el2: self.el2,
             ipa_bits,

@@ -42,7 +42,7 @@ impl Vcpu {
         exit::decode(self, raw)
     }
 
-    fn enter(&mut self) -> Result<RawExit, Error> {
+    pub(super) fn enter(&mut self) -> Result<RawExit, Error> {
         self.control.begin();
         let result = self.enter_until_exit();
         self.control.end();

@@ -24,7 +24,7 @@ pub struct Vm(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     // Dropped first: the VM goes away before its memory.
     pub(super) engine: engine::Vm,
-    pub(super) memory: GuestMemory,
+    pub(super) memory: Arc<GuestMemory>,
     pub(super) gic: Option<GicLayout>,
     pub(super) el2: bool,
     pub(super) ipa_bits: u32,

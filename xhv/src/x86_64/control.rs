@@ -297,7 +297,7 @@ impl Vcpu {
 }
 
 /// The framework's id of a general register, by its number in instructions.
-fn register_id(number: u8) -> u32 {
+pub(super) fn register_id(number: u8) -> u32 {
     [
         reg::RAX,
         reg::RCX,

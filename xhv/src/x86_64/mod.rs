@@ -7,6 +7,7 @@ mod control;
 mod controllers;
 #[path = "../../spec/x86_64/controls.rs"]
 pub mod controls;
+mod debug;
 mod emulate;
 pub(crate) mod entry;
 mod exit;
@@ -38,6 +39,7 @@ pub use apic::{
 };
 pub use control::ControlWord;
 pub use controllers::{Controller, Controllers};
+pub use debug::Debugger;
 pub use entry::{Rule, Stage, Violation};
 pub use exit::{
     ApicExit, ApicWrite, ControlRegisterAccess, Cpuid, ExceptionExit, Exit, Hlt, Hypercall,

@@ -64,7 +64,7 @@ impl Vcpu {
         self.statistics
     }
 
-    fn next_exit(&mut self, deadline: u64) -> Result<Kind, Error> {
+    pub(super) fn next_exit(&mut self, deadline: u64) -> Result<Kind, Error> {
         loop {
             match self.control.request() {
                 Some(Request::Cancel) => return Ok(Kind::Canceled),

@@ -248,6 +248,14 @@ impl Vcpu {
         )
     }
 
+    /// The guest-physical address behind a linear one, whatever its permissions.
+    pub(super) fn locate_linear(&self, linear: u64) -> Result<Option<u64>, Error> {
+        let mut paging = Paging::of(self)?;
+        // A supervisor with SMAP lifted may read everything that is present.
+        (paging.user, paging.alignment_check) = (false, true);
+        Ok(paging.walk(&self.memory, linear, Access::Read).ok())
+    }
+
     /// Copies instruction bytes; answers how many could be fetched.
     pub(super) fn fetch_linear(&self, linear: u64, out: &mut [u8]) -> Result<usize, Error> {
         self.each_page(linear, out.len(), Access::Fetch, |memory, gpa, from, to| {

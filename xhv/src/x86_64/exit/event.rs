@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::x86_64::entry::Violation;
 use crate::x86_64::exits::{self, ExitReason};
 use crate::x86_64::inject::Injection;
+use crate::x86_64::reg::{self, Dr6, Dr7};
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vmcs::{
     self, EventType, IdtVectoringInformation, VmExitInterruptionInformation,
@@ -71,33 +72,45 @@ impl<'v> ExceptionExit<'v> {
     /// # Errors
     /// As [`Vcpu::inject`].
     pub fn reflect(self) -> Result<(), Error> {
-        let (vector, kind) = (self.vector(), self.information().type_());
+        self.vcpu.reflect_exception()
+    }
+}
+
+impl Vcpu {
+    /// Gives the guest the exception that the last exit stands for.
+    pub(in crate::x86_64) fn reflect_exception(&mut self) -> Result<(), Error> {
+        let information = self.read(vmcs::VM_EXIT_INTERRUPTION_INFORMATION)?;
+        let (vector, kind) = (information.vector(), information.type_());
+        let has_code = information.contains(VmExitInterruptionInformation::ERROR_CODE_VALID);
+        let code = self.raw_vmcs(vmcs::VM_EXIT_INTERRUPTION_ERROR_CODE.key()) as u32;
+        let error_code = has_code.then_some(code);
+        let qualification = self.raw_vmcs(vmcs::EXIT_QUALIFICATION.key());
         let event = match (kind, vector) {
             (EventType::NMI, _) => Injection::nmi(),
             (_, 14) => Injection::page_fault(PageFault {
-                linear: self.qualification(),
-                code: self.error_code().unwrap_or(0),
+                linear: qualification,
+                code: error_code.unwrap_or(0),
             }),
             (EventType::HARDWARE_EXCEPTION, _) => Injection {
-                error_code: self.error_code(),
+                error_code,
                 kind,
                 length: 0,
                 ..Injection::exception(vector)
             },
             _ => Injection {
                 kind,
-                length: self.vcpu.exit_length()? as u8,
+                length: self.exit_length()? as u8,
                 ..Injection::exception(vector)
             },
         };
         if vector == 1 && kind == EventType::HARDWARE_EXCEPTION {
-            let status = crate::x86_64::reg::Dr6::from_bits(self.qualification());
-            self.vcpu
-                .modify(crate::x86_64::reg::DR6, |old: crate::x86_64::reg::Dr6| {
-                    old | status
-                })?;
+            // An injected #DB leaves both to the VMM: the conditions replace the old ones, and GD is cleared (SDM vol. 3, 19.2.3).
+            let conditions = Dr6::B0 | Dr6::B1 | Dr6::B2 | Dr6::B3;
+            let met = Dr6::from_bits(qualification) & (conditions | Dr6::BD | Dr6::BS);
+            self.modify(reg::DR6, |old: Dr6| (old - conditions) | met)?;
+            self.modify(vmcs::GUEST_DR7, |old: Dr7| old - Dr7::GD)?;
         }
-        self.vcpu.inject(event)?;
+        self.inject(event)?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::cpu::Cpu;
 use crate::memory::PAGE;
 
 impl Cpu {
-    /// Notes which data breakpoints an access of `size` bytes at `linear` meets, for the #DB behind the instruction.
+    /// Notes which data breakpoints an access of `size` bytes at `linear` meets, for the #DB behind the instruction, which runs alone.
     ///
     /// Every access to a page with a breakpoint comes here, because such pages are kept out of the TLB.
     pub(crate) fn watch(&mut self, linear: u64, size: u64, write: bool) {
@@ -20,8 +20,6 @@ impl Cpu {
             let meets = first.wrapping_sub(linear) < size || linear.wrapping_sub(first) < len;
             if meets && (kind == 3 || kind == 1 && write) {
                 self.pending_debug |= 1 << n;
-                self.check = true;
-                self.code_hit = true; // ends the block, so that the #DB comes behind this instruction
             }
         }
     }

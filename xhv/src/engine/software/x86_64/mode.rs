@@ -104,6 +104,8 @@ pub(crate) struct Mode {
     pub(crate) watch: bool,
     /// Some instruction breakpoint is enabled.
     pub(crate) breakpoint: bool,
+    /// Either: instructions run one by one.
+    pub(crate) debugged: bool,
     controls: Controls,
 }
 
@@ -159,6 +161,7 @@ impl Cpu {
             fp: fp as u8,
             watch: self.dr[7] & 0xff != 0 && (0..4).any(|n| self.data_breakpoint(n)),
             breakpoint: self.dr[7] & 0xff != 0 && (0..4).any(|n| self.code_breakpoint(n)),
+            debugged: self.dr[7] & 0xff != 0,
             controls: self.controls(),
         };
         mode.decode = code as u32

@@ -123,7 +123,7 @@ impl Cpu {
     fn is_single<W: World>(&self) -> bool {
         self.shadow & (Shadow::STI | Shadow::MOV_SS) != 0
             || self.lazy.system & (Rflags::TF | Rflags::RF) != 0
-            || self.mode.breakpoint
+            || self.mode.debugged
             || self.check && W::steps(self)
     }
 
