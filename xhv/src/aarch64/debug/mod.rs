@@ -52,7 +52,7 @@ fn watch_parts(address: u64, length: u64) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for part in blocks(address, length, LARGEST) {
         match parts.last_mut() {
-            Some(last) if last.address >> 3 == (part.address + part.length - 1) >> 3 => {
+            Some(last) if last.address >> 3 == (part.address + (part.length - 1)) >> 3 => {
                 last.length += part.length;
             }
             _ => parts.push(part),
