@@ -1,4 +1,4 @@
-//! Chooses how the software engine dispatches: see `src/engine/software/dispatch.rs`.
+//! Chooses how the software engine dispatches: see `src/engine/software/dispatch/mod.rs`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -3,7 +3,7 @@
 //! An operation that accesses memory has its translation regime in `op.x[0]`, the alignment that Device memory asks of it in
 //! `op.x[2]`, and in `op.imm` what the syndrome of an abort says about it ([`iss`]).
 
-use super::cpu::{Cpu, Exception, Exit, RecentStore, Trap};
+use super::cpu::{Cpu, Exception, Exit, Trap};
 use super::exception::class;
 use super::mmu::{Access, Fault, Translation, status};
 use crate::engine::software::dispatch::{Op, Path, Stop};
@@ -118,9 +118,13 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     fn store_slow<T: Scalar>(&mut self, op: &Op<Self>, va: u64, value: T) -> Result<(), Stop> {
+        let regime = usize::from(op.x[0]);
+        if self.view.store_beside_code(regime, va, value).is_some() {
+            return Ok(());
+        }
         if !crosses(va, T::SIZE) {
-            let ipa = self.resolve_store(op, va, T::SIZE)?;
-            let stored = self.view.store_physical(ipa, value);
+            let found = self.resolve(op, va, Access::Write, T::SIZE)?;
+            let stored = self.view.store_physical(found.ipa, value);
             return stored.or_else(|fault| self.device_store(op, va, value, fault));
         }
         let [low, high] = self.resolve_both(op, va, Access::Write, T::SIZE)?;
@@ -158,26 +162,6 @@ impl Cpu {
         }
         let was = self.view.update_physical(found.ipa, change);
         was.map_err(|fault| self.stage2_data(op, va, Access::Write, fault))
-    }
-
-    /// Translates a store within a page. Pages with code come here for every store: the last one is remembered.
-    fn resolve_store(&mut self, op: &Op<Self>, va: u64, size: u64) -> Result<u64, Stop> {
-        let (page, key) = (va & !(PAGE - 1), self.key(va));
-        let recent = self.recent;
-        if recent.page == page && recent.key == key && recent.regime == op.x[0] {
-            return Ok(recent.ipa | va & (PAGE - 1));
-        }
-        let found = self.resolve(op, va, Access::Write, size)?;
-        let ordinary = !found.device || !self.sys_translation_on();
-        if ordinary && found.rights.write && !self.debug.watching {
-            self.recent = RecentStore {
-                page,
-                key,
-                regime: op.x[0],
-                ipa: found.ipa & !(PAGE - 1),
-            };
-        }
-        Ok(found.ipa)
     }
 
     /// Translates one page of a data access, checks what depends on the memory type, and tells the TLB.

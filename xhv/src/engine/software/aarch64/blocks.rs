@@ -1,7 +1,8 @@
 //! The cache of decoded blocks: by place in memory and mode for good, by virtual address for the next look-up.
 //!
 //! Blocks belong to a place in a [`Memory`], so that they outlive changes of the page tables. What leads from a virtual address to a
-//! block is only good for one *generation* of the CPU's translations.
+//! block, the jump cache (`Cpu::jumps`), is only good for one *generation* of the CPU's translations.
+#![allow(unsafe_code)] // Promises `Chain` that no step changes the jump cache: only `Blocks`, which steps cannot reach, does.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -12,28 +13,18 @@ use super::cpu::{Cpu, Exception, Mode, Trap, regime};
 use super::decode;
 use super::exception::class;
 use super::mmu::Access;
-use crate::engine::software::dispatch::Block;
+use crate::engine::software::dispatch::{Block, Chain, Jumps, Start};
 use crate::engine::software::memory::Mapping;
 use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
 
-/// Entries of the look-up by virtual address, a power of two.
-const JUMPS: usize = 4096;
 /// Instructions in a page.
-const PER_PAGE: usize = PAGE as usize / 4;
+const PER_PAGE: u64 = PAGE / 4;
 /// Entries of the look-up of code pages, a power of two.
 const PAGES: usize = 64;
 /// Blocks that are kept at most; with more, all are dropped.
 const MOST: usize = 1 << 16;
 /// Bytes of code in the longest block.
 const LONGEST: usize = 256;
-
-#[derive(Clone, Debug, Default)]
-struct Jump {
-    pc: u64,
-    /// [`Cpu::key`]; 0 is nothing.
-    key: u64,
-    decoded: Option<Rc<Decoded>>,
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct CodePage {
@@ -80,7 +71,7 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<PlaceHasher>>;
 
 #[derive(Debug)]
 struct Decoded {
-    block: Block<Cpu>,
+    block: Rc<Block<Cpu>>,
     place: Place,
     /// 64-byte lines of the page that it was decoded from.
     lines: u64,
@@ -96,7 +87,6 @@ struct Page {
 /// All decoded blocks of a vCPU.
 #[derive(Debug)]
 pub(crate) struct Blocks {
-    jumps: Box<[Jump]>,
     code_pages: Box<[CodePage; PAGES]>,
     places: Map<Place, Rc<Decoded>>,
     pages: Map<(usize, u64), Page>,
@@ -109,10 +99,29 @@ struct Found {
     ipa: u64,
 }
 
+/// Where the jump cache keeps what `pc` leads to.
+#[inline(always)]
+fn slot(pc: u64) -> u64 {
+    pc >> 2
+}
+
+// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps`.
+unsafe impl Chain for Cpu {
+    #[inline(always)]
+    fn may_go_on(&mut self) -> bool {
+        self.patience = self.patience.wrapping_sub(1);
+        self.patience > 0 && !self.check && self.view.slot().attention() == 0
+    }
+
+    #[inline(always)]
+    fn chain(&mut self) -> Option<Start<'_, Self>> {
+        self.jumps.find(slot(self.pc), self.pc, self.key(self.pc))
+    }
+}
+
 impl Blocks {
     pub(crate) fn new() -> Self {
         Self {
-            jumps: (0..JUMPS).map(|_| Jump::default()).collect(),
             code_pages: Box::new([CodePage::default(); PAGES]),
             places: Map::default(),
             pages: Map::default(),
@@ -120,22 +129,9 @@ impl Blocks {
     }
 
     /// The block at the program counter, decoded if need be; an exception or exit if there is no code.
-    #[inline(always)]
-    pub(crate) fn find(&mut self, cpu: &mut Cpu) -> Result<&Block<Cpu>, Trap> {
-        let jump = &self.jumps[(cpu.pc >> 2) as usize % JUMPS];
-        if jump.pc != cpu.pc || jump.key != cpu.key(cpu.pc) {
-            self.look_up(cpu)?;
-        }
-        // The look-up may have taken a tag off the program counter.
-        match &self.jumps[(cpu.pc >> 2) as usize % JUMPS].decoded {
-            Some(decoded) => Ok(&decoded.block),
-            None => Err(illegal_state()),
-        }
-    }
-
     #[cold]
     #[inline(never)]
-    fn look_up(&mut self, cpu: &mut Cpu) -> Result<(), Trap> {
+    pub(crate) fn find(&mut self, cpu: &mut Cpu) -> Result<Rc<Block<Cpu>>, Trap> {
         cpu.pc = cpu.context.untagged(cpu.pc);
         if cpu.pc & 3 != 0 {
             return Err(Trap::Exception(Exception {
@@ -153,12 +149,9 @@ impl Blocks {
             Some(decoded) => decoded.clone(),
             None => self.decode(cpu, &found, place)?,
         };
-        self.jumps[(cpu.pc >> 2) as usize % JUMPS] = Jump {
-            pc: cpu.pc,
-            key: cpu.key(cpu.pc),
-            decoded: Some(decoded),
-        };
-        Ok(())
+        let (pc, key) = (cpu.pc, cpu.key(cpu.pc));
+        cpu.jumps.put(slot(pc), pc, key, &decoded.block);
+        Ok(decoded.block.clone())
     }
 
     /// Translates the program counter.
@@ -253,7 +246,7 @@ impl Blocks {
             (within + bytes - 1).min(PAGE - 1) / CODE_LINE,
         );
         let decoded = Rc::new(Decoded {
-            block,
+            block: Rc::new(block),
             place,
             lines: (!0 << first) & (!0 >> (63 - last)),
         });
@@ -268,13 +261,14 @@ impl Blocks {
     }
 
     fn clear(&mut self, cpu: &mut Cpu) {
+        cpu.jumps.clear();
         self.places.clear();
         self.pages.clear();
         cpu.code_changed();
     }
 
     /// Drops blocks whose code was written.
-    pub(crate) fn drop_stale(&mut self, cpu: &Cpu) {
+    pub(crate) fn drop_stale(&mut self, cpu: &mut Cpu) {
         for stale in cpu.view.slot().take_stale() {
             let Some(page) = self.pages.get_mut(&(stale.memory, stale.page)) else {
                 continue;
@@ -284,9 +278,9 @@ impl Blocks {
                 if hit {
                     self.places.remove(&decoded.place);
                     // Every address of the block has the same offset in its page: few entries can lead to it.
-                    let low = (decoded.place.offset / 4) as usize % PER_PAGE;
-                    for at in (low..JUMPS).step_by(PER_PAGE) {
-                        self.jumps[at] = Jump::default();
+                    let low = decoded.place.offset / 4 % PER_PAGE;
+                    for at in (low..Jumps::<Cpu>::ENTRIES).step_by(PER_PAGE as usize) {
+                        cpu.jumps.forget(at, &decoded.block);
                     }
                 }
                 !hit
@@ -313,12 +307,4 @@ fn fetch(cpu: &Cpu, ipa: u64, words: &mut [u32; LONGEST / 4], len: &mut usize) -
         *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
     Some(())
-}
-
-/// For what cannot be: the guest sees an illegal execution state rather than the host a panic.
-fn illegal_state() -> Trap {
-    Trap::Exception(Exception {
-        syndrome: class::ILLEGAL_STATE,
-        far: None,
-    })
 }

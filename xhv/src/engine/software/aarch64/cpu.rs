@@ -9,7 +9,7 @@ use super::mmu::Context;
 use super::shared::{Peer, Shared};
 use super::sysreg::{Reg, SystemRegisters};
 use super::timer::Timer;
-use crate::engine::software::dispatch::{Op, Stop};
+use crate::engine::software::dispatch::{Jumps, Op, Stop};
 use crate::engine::software::memory::View;
 
 /// Index of the stack pointer in [`Cpu::x`], where an instruction means SP by 31.
@@ -150,12 +150,14 @@ pub(crate) struct Cpu {
     pub(crate) mode: Mode,
     /// A second look is needed before the next block: an interrupt, a step, an illegal state.
     pub(crate) check: bool,
-    /// Blocks until the clock is looked at.
-    pub(crate) patience: u32,
+    /// Blocks until the clock is looked at, if it is above 0.
+    pub(crate) patience: i32,
     /// When a run turned out to be long.
     pub(crate) long_since: Option<Instant>,
     /// What a look-up by code address is good for, of the lower and the upper half: see [`Cpu::update_keys`].
     pub(crate) keys: [u64; 2],
+    /// From the program counter and its key to decoded code.
+    pub(crate) jumps: Jumps<Self>,
     /// V0 to V31.
     pub(crate) v: [u128; 32],
     pub(crate) fpcr: u64,
@@ -187,17 +189,6 @@ pub(crate) struct Cpu {
     pub(crate) serror: bool,
     /// Time spent in WFI, in ticks.
     pub(crate) wait_ticks: u64,
-    /// The page that was last stored to without the TLB, as pages with code are.
-    pub(crate) recent: RecentStore,
-}
-
-/// A translation for stores: page, key ([`Cpu::key`] of the page), regime, and the intermediate physical page.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RecentStore {
-    pub(crate) page: u64,
-    pub(crate) key: u64,
-    pub(crate) regime: u8,
-    pub(crate) ipa: u64,
 }
 
 impl Cpu {
@@ -215,6 +206,7 @@ impl Cpu {
             patience: 0,
             long_since: None,
             keys: [0; 2],
+            jumps: Jumps::default(),
             v: [0; 32],
             fpcr: 0,
             fpsr: 0,
@@ -240,7 +232,6 @@ impl Cpu {
             lines: [false; 2],
             serror: false,
             wait_ticks: 0,
-            recent: RecentStore::default(),
         };
         cpu.update_context();
         cpu

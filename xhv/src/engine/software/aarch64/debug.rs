@@ -1,6 +1,6 @@
 //! Self-hosted debug (Arm DDI 0487, D2): BRK, software step, breakpoints and watchpoints, and their registers.
 
-use super::cpu::{Cpu, Exception, Exit, PSTATE_D, RecentStore, Trap};
+use super::cpu::{Cpu, Exception, Exit, PSTATE_D, Trap};
 use super::exception::class;
 use super::exec::system::trapped;
 use super::sysreg::{Reg, number};
@@ -66,7 +66,6 @@ impl Cpu {
         let watching = control & MDE != 0 && armed;
         if watching && !self.debug.watching {
             self.view.flush();
-            self.recent = RecentStore::default();
         }
         self.debug.watching = watching;
     }

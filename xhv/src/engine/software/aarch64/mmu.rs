@@ -331,7 +331,6 @@ impl Cpu {
             rights: Rights {
                 read: data,
                 write: data && writable && (!clean || dirties),
-                execute,
             },
             device: attributes & 0xf0 == 0,
             attributes,
@@ -365,7 +364,6 @@ fn untranslated(context: &Context, va: u64) -> Result<Translation, Fault> {
         rights: Rights {
             read: true,
             write: true,
-            execute: true,
         },
         device: true,
         attributes: 0,

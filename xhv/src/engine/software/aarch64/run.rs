@@ -9,11 +9,11 @@ use super::exception::{class, vector};
 use super::gic;
 use super::timer::counter;
 use crate::engine::aarch64::duration;
-use crate::engine::software::dispatch::Outcome;
+use crate::engine::software::dispatch::{Outcome, go_on};
 use crate::engine::software::memory::Attention;
 
 /// Blocks after which the clock is looked at: some ten microseconds.
-const PATIENCE: u32 = 1024;
+const PATIENCE: i32 = 1024;
 /// The longest sleep in WFI in one go.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
@@ -80,8 +80,8 @@ pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
 fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
     cpu.patience = PATIENCE;
     loop {
-        if cpu.check || cpu.patience == 0 || cpu.view.slot().attention() != 0 {
-            if cpu.patience == 0 && cpu.long_since.is_none() {
+        if cpu.check || cpu.patience <= 0 || cpu.view.slot().attention() != 0 {
+            if cpu.patience <= 0 && cpu.long_since.is_none() {
                 cpu.long_since = Some(Instant::now());
             }
             if let Some(exit) = between_blocks(cpu, blocks) {
@@ -95,18 +95,22 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
                 }
             }
         }
-        cpu.patience -= 1;
-        let outcome = match blocks.find(cpu) {
-            Ok(block) => block.run(cpu),
-            Err(trap) => {
-                cpu.trap = Some(trap);
-                Outcome::Trap
-            }
-        };
+        let outcome = go_on(cpu).unwrap_or_else(|| run_block(cpu, blocks));
         if outcome == Outcome::Trap
             && let Some(exit) = deal_with_trap(cpu, blocks)
         {
             return exit;
+        }
+    }
+}
+
+/// Runs the block at the program counter, and what is chained to it.
+fn run_block(cpu: &mut Cpu, blocks: &mut Blocks) -> Outcome {
+    match blocks.find(cpu) {
+        Ok(block) => block.run(cpu),
+        Err(trap) => {
+            cpu.trap = Some(trap);
+            Outcome::Trap
         }
     }
 }
@@ -186,13 +190,7 @@ fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
         return deal_with_trap(cpu, blocks);
     }
     let stepping = core::mem::take(&mut cpu.pstate.ss);
-    let outcome = match blocks.find(cpu) {
-        Ok(block) => block.run(cpu),
-        Err(trap) => {
-            cpu.trap = Some(trap);
-            Outcome::Trap
-        }
-    };
+    let outcome = run_block(cpu, blocks);
     cpu.check = true;
     if outcome != Outcome::Trap {
         return None;

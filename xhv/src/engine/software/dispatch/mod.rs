@@ -9,20 +9,29 @@
 //! A step is tried with [`Fast`] memory access first, which knows nothing but the software TLB. On a miss nothing has
 //! happened yet, and the handler jumps to a second, out-of-line copy of the same step with [`Slow`] access, which walks page
 //! tables, crosses pages, reports faults and refills the TLB. So no fast handler has to save registers for a call.
+//!
+//! Blocks are chained the same way: a branch looks its target up in the CPU's jump cache ([`Jumps`]) and jumps to the first
+//! operation there ([`Flow::Jump`]); only what the cache does not know, or a CPU that somebody wants attention of, goes back to the caller.
 #![allow(unsafe_code)] // `Cursor::next` walks a block without a bounds check: `Block::new` proves that the last operation never goes on.
+
+mod jumps;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+
+pub(crate) use jumps::{Jumps, Start};
 
 /// What an operation answers when it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// Go on with the next operation of the block.
     Next,
-    /// The block is over and the CPU's program counter is set.
+    /// The block is over and the CPU's program counter is set: back to the caller.
     End,
+    /// The same after a branch: go on with the block at the program counter, if [`Chain::chain`] knows it.
+    Jump,
     /// Go on with the first operation of the block: a loop. The CPU's program counter is where it was when the block began, so
-    /// that this is the same as [`Flow::End`] but faster. Whoever answers it has looked whether somebody wants attention.
+    /// that this is the same as [`Flow::Jump`] but faster.
     Again,
 }
 
@@ -76,9 +85,26 @@ pub(crate) trait Step<C>: 'static {
     const MEMORY: bool;
     /// Whether the step always ends its block: answers [`Flow::End`] or an error, never [`Flow::Next`].
     const ENDS: bool;
+    /// Whether the fast copy is a function of its own, as the slow one always is: for steps that lend places of their stack frame to functions
+    /// that they call. A handler with such a place still in its frame could not end with a jump.
+    const OUTLINE: bool = false;
 
     /// Does it. On [`Stop::Miss`] nothing may have changed.
     fn step<P: Path>(cpu: &mut C, op: &Op<C>) -> Result<Flow, Stop>;
+}
+
+/// A CPU whose blocks hand over to each other.
+///
+/// # Safety
+/// The dispatcher goes on in the block that [`Chain::chain`] leads to without keeping it alive. So no step may change the [`Jumps`] that the
+/// answers come from: that is for the time between blocks.
+pub(crate) unsafe trait Chain: Sized + 'static {
+    /// Whether code may go on, in a loop or another block, or something has to be looked at first. Asked at every [`Flow::Again`] and
+    /// [`Flow::Jump`], so that no guest code can go on for ever.
+    fn may_go_on(&mut self) -> bool;
+
+    /// The block at the program counter, unless the jump cache does not know it. The CPU is made ready to run it.
+    fn chain(&mut self) -> Option<Start<'_, Self>>;
 }
 
 /// The code of an operation.
@@ -128,7 +154,7 @@ impl<C> Clone for Op<C> {
 
 impl<C> Copy for Op<C> {}
 
-impl<C: 'static> Op<C> {
+impl<C: Chain> Op<C> {
     /// An operation that does `S`, its operands zero.
     pub(crate) fn new<S: Step<C>>() -> Self {
         Self {
@@ -173,12 +199,13 @@ impl<C> Op<C> {
 /// The step that calls a function: made by [`Op::with`] only.
 struct Called<F, const ENDS: bool>(PhantomData<F>);
 
-impl<C: 'static, F, const ENDS: bool> Step<C> for Called<F, ENDS>
+impl<C: Chain, F, const ENDS: bool> Step<C> for Called<F, ENDS>
 where
     F: Fn(&mut C, &Op<C>) -> Result<Flow, Stop> + Copy + 'static,
 {
     const MEMORY: bool = false;
     const ENDS: bool = ENDS;
+    const OUTLINE: bool = true;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut C, op: &Op<C>) -> Result<Flow, Stop> {
@@ -199,7 +226,7 @@ impl<C> core::fmt::Debug for Block<C> {
     }
 }
 
-impl<C: 'static> Block<C> {
+impl<C: Chain> Block<C> {
     /// A block of `ops`, or `None` if the last one does not end a block.
     pub(crate) fn new(mut ops: Vec<Op<C>>) -> Option<Self> {
         for (number, op) in ops.iter_mut().enumerate() {
@@ -209,20 +236,47 @@ impl<C: 'static> Block<C> {
         (ops.last()?.place & ENDS != 0).then_some(Self { ops })
     }
 
-    /// Runs it on `cpu` until it ends or traps.
+    fn first(&self) -> NonNull<Op<C>> {
+        NonNull::from(&self.ops[0])
+    }
+
+    /// Runs it on `cpu`, and the blocks that it leads to, until one ends or traps.
     #[inline]
     pub(crate) fn run(&self, cpu: &mut C) -> Outcome {
-        let mut cursor = Cursor {
-            op: NonNull::from(&self.ops[0]),
-            block: PhantomData,
-        };
-        loop {
-            match (cursor.op().handler)(cpu, cursor) {
-                // SAFETY: only the handler of a step that goes on answers `Next` (see `next`).
-                Outcome::Next => cursor = unsafe { cursor.next() },
-                Outcome::Again => cursor.op = NonNull::from(&self.ops[0]),
-                outcome => return outcome,
-            }
+        let (op, block) = (self.first(), PhantomData);
+        run_from(cpu, Cursor { op, block })
+    }
+}
+
+/// Goes on with the block at the program counter, if [`Chain::chain`] knows it.
+#[inline]
+pub(crate) fn go_on<C: Chain>(cpu: &mut C) -> Option<Outcome> {
+    let first = chained(cpu)?;
+    Some(run_from(cpu, first))
+}
+
+#[inline(always)]
+fn chained<'b, C: Chain>(cpu: &mut C) -> Option<Cursor<'b, C>> {
+    if !cpu.may_go_on() {
+        return None;
+    }
+    // The jump cache keeps the block alive, and does not change while it runs: see `Chain`.
+    let op = cpu.chain()?.op();
+    let block = PhantomData;
+    Some(Cursor { op, block })
+}
+
+#[inline(always)]
+fn run_from<C: Chain>(cpu: &mut C, mut cursor: Cursor<'_, C>) -> Outcome {
+    loop {
+        match (cursor.op().handler)(cpu, cursor) {
+            // SAFETY: only the handler of a step that goes on answers `Next` (see `next`).
+            Outcome::Next => cursor = unsafe { cursor.next() },
+            Outcome::Again => match cursor.first() {
+                Some(first) => cursor = first,
+                None => return Outcome::End,
+            },
+            outcome => return outcome,
         }
     }
 }
@@ -262,29 +316,51 @@ impl<'b, C> Cursor<'b, C> {
             block: PhantomData,
         }
     }
+
+    /// The first place of the block, unless that is too far away.
+    #[inline(always)]
+    fn first(self) -> Option<Self> {
+        let number = self.op().place & FAR;
+        if number == FAR {
+            return None;
+        }
+        // SAFETY: a cursor points into a block, where `Block::new` has numbered the operations from the first.
+        let op = unsafe { self.op.sub(number.into()) };
+        let block = PhantomData;
+        Some(Self { op, block })
+    }
 }
 
 /// Hands over to the first operation of the block.
 #[inline(always)]
-fn again<C: 'static>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
-    let number = cursor.op().place & FAR;
-    if number == FAR {
+fn again<C: Chain>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+    if !cpu.may_go_on() {
         return Outcome::End;
     }
     if cfg!(xhv_loop_dispatch) {
         return Outcome::Again;
     }
-    let first = Cursor {
-        // SAFETY: a cursor points into a block, where `Block::new` has numbered the operations from the first.
-        op: unsafe { cursor.op.sub(number.into()) },
-        block: PhantomData,
-    };
-    (first.op().handler)(cpu, first)
+    match cursor.first() {
+        Some(first) => (first.op().handler)(cpu, first),
+        None => Outcome::End,
+    }
+}
+
+/// Hands over to the block at the program counter.
+#[inline(always)]
+fn jump<C: Chain>(cpu: &mut C) -> Outcome {
+    if cfg!(xhv_loop_dispatch) {
+        return Outcome::End;
+    }
+    match chained(cpu) {
+        Some(first) => (first.op().handler)(cpu, first),
+        None => Outcome::End,
+    }
 }
 
 /// Hands over to the operation behind `cursor`, whose step just answered [`Flow::Next`].
 #[inline(always)]
-fn next<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+fn next<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     // A step that ends its block must not go on: there may be nothing behind it.
     assert!(!S::ENDS, "a step that ends its block answered `Next`");
     if cfg!(xhv_loop_dispatch) {
@@ -295,10 +371,22 @@ fn next<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     (cursor.op().handler)(cpu, cursor)
 }
 
-fn run<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
-    match S::step::<Fast>(cpu, cursor.op()) {
+/// A step as a function of its own, so that nothing of its stack frame is left when its handler hands over.
+#[inline(never)]
+fn outlined<C: Chain, S: Step<C>, P: Path>(cpu: &mut C, op: &Op<C>) -> Result<Flow, Stop> {
+    S::step::<P>(cpu, op)
+}
+
+fn run<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+    let done = if S::OUTLINE {
+        outlined::<C, S, Fast>(cpu, cursor.op())
+    } else {
+        S::step::<Fast>(cpu, cursor.op())
+    };
+    match done {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
         Ok(Flow::Again) => again(cpu, cursor),
+        Ok(Flow::Jump) => jump(cpu),
         Ok(Flow::End) => Outcome::End,
         Err(Stop::Miss) => {
             assert!(S::MEMORY, "a step without memory access missed");
@@ -310,10 +398,11 @@ fn run<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
 
 #[cold]
 #[inline(never)]
-fn run_slow<C: 'static, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
-    match S::step::<Slow>(cpu, cursor.op()) {
+fn run_slow<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+    match outlined::<C, S, Slow>(cpu, cursor.op()) {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
         Ok(Flow::Again) => again(cpu, cursor),
+        Ok(Flow::Jump) => jump(cpu),
         Ok(Flow::End) => Outcome::End,
         Err(_) => Outcome::Trap,
     }
@@ -324,6 +413,18 @@ mod tests {
     use super::*;
 
     struct Count(u64);
+
+    // SAFETY: answers nothing.
+    unsafe impl Chain for Count {
+        fn may_go_on(&mut self) -> bool {
+            true
+        }
+
+        fn chain(&mut self) -> Option<Start<'_, Self>> {
+            None
+        }
+    }
+
     struct Add;
     struct Missing;
     struct Halt;

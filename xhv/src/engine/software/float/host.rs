@@ -23,6 +23,14 @@ pub(crate) trait Host: Copy + PartialEq {
     fn div(self, other: Self, sticky: bool) -> Option<(Self, bool)>;
     /// The square root, and whether it is inexact.
     fn sqrt(self, sticky: bool) -> Option<(Self, bool)>;
+    /// Whether `sum`, finite, is `self + other` exactly.
+    fn is_exact_sum(self, other: Self, sum: Self) -> bool;
+    /// Whether the normal `product` of two normal numbers is exact.
+    fn is_exact_product(self, other: Self, product: Self) -> bool;
+    /// Whether the normal `quotient` of two normal numbers is exact.
+    fn is_exact_quotient(self, other: Self, quotient: Self) -> bool;
+    /// Whether the normal `root` of a normal number is exact.
+    fn is_exact_root(self, root: Self) -> bool;
     /// `self * b + c` rounded once, for guests that do not need to know whether it is inexact.
     fn fma(self, b: Self, c: Self) -> Option<Self>;
     /// An integer as a number, and whether it is inexact.
@@ -59,10 +67,14 @@ macro_rules! host {
                 if !(self.plain() && other.plain() && (safe(sum) || sum == 0.0)) {
                     return None;
                 }
+                Some((sum, sticky || !self.is_exact_sum(other, sum)))
+            }
+
+            #[inline(always)]
+            fn is_exact_sum(self, other: Self, sum: Self) -> bool {
                 // The rounding error of a sum is a number of the same format (Knuth's TwoSum).
                 let part = sum - self;
-                let error = (self - (sum - part)) + (other - part);
-                Some((sum, sticky || error != 0.0))
+                (self - (sum - part)) + (other - part) == 0.0
             }
 
             #[inline(always)]
@@ -79,10 +91,18 @@ macro_rules! host {
                 if !(self.plain() && other.plain() && safe(product)) {
                     return None;
                 }
-                Some((
-                    product,
-                    sticky || (odd(self) * odd(other)) >> ($mantissa + 1) != 0,
-                ))
+                Some((product, sticky || !self.is_exact_product(other, product)))
+            }
+
+            #[inline(always)]
+            fn is_exact_product(self, other: Self, _: Self) -> bool {
+                // The product of two odd numbers has as many bits as both together, or one less. The hidden bit ends the zeros.
+                let zeros = |value: $float| (value.to_bits() | 1 << $mantissa).trailing_zeros();
+                match zeros(self) + zeros(other) {
+                    0..$mantissa => false,
+                    $mantissa => (odd(self) * odd(other)) >> ($mantissa + 1) == 0,
+                    _ => true,
+                }
             }
 
             #[inline(always)]
@@ -91,7 +111,12 @@ macro_rules! host {
                 if !(self.plain() && other.plain() && safe(quotient)) {
                     return None;
                 }
-                Some((quotient, sticky || odd(quotient) * odd(other) != odd(self)))
+                Some((quotient, sticky || !self.is_exact_quotient(other, quotient)))
+            }
+
+            #[inline(always)]
+            fn is_exact_quotient(self, other: Self, quotient: Self) -> bool {
+                odd(quotient) * odd(other) == odd(self)
             }
 
             #[inline(always)]
@@ -100,7 +125,12 @@ macro_rules! host {
                 if !(self.plain() && safe(root)) {
                     return None;
                 }
-                Some((root, sticky || odd(root) * odd(root) != odd(self)))
+                Some((root, sticky || !self.is_exact_root(root)))
+            }
+
+            #[inline(always)]
+            fn is_exact_root(self, root: Self) -> bool {
+                odd(root) * odd(root) == odd(self)
             }
 
             #[inline(always)]

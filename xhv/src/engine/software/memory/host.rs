@@ -154,3 +154,21 @@ impl Scalar for u128 {
         self
     }
 }
+
+/// Loads, changes and stores in one atomic step; answers what was there.
+///
+/// # Safety
+/// As [`Scalar::compare_exchange`].
+#[inline(always)]
+pub(super) unsafe fn update<T: Scalar>(host: *mut u8, mut change: impl FnMut(T) -> T) -> T {
+    // SAFETY: the caller says that the bytes are there.
+    let mut old = unsafe { T::load(host) };
+    loop {
+        // SAFETY: the caller says that the bytes are there and aligned.
+        let was = unsafe { T::compare_exchange(host, old, change(old)) };
+        if was == old {
+            return was;
+        }
+        old = was;
+    }
+}

@@ -338,7 +338,10 @@ impl Cpu {
     fn store_slow<T: Scalar>(&mut self, seg: u8, offset: u64, value: T) -> Result<(), Stop> {
         let linear = self.linear(seg, offset, T::SIZE, true)?;
         self.check_alignment(linear, T::SIZE)?;
-        self.store_linear(linear, self.access(true), value)?;
+        match self.store_beside_code(linear, value) {
+            Some(()) => {}
+            None => self.store_linear(linear, self.access(true), value)?,
+        }
         self.watch(linear, T::SIZE, true);
         Ok(())
     }
@@ -364,12 +367,27 @@ impl Cpu {
             self.note_code_hit();
             old
         } else {
-            let old = self.load_linear(linear, access)?;
-            self.store_linear(linear, access, change(old))?;
+            let old = match self.view.load(self.mode.regime, linear) {
+                Some(old) => old,
+                None => self.load_linear(linear, access)?,
+            };
+            match self.store_beside_code(linear, change(old)) {
+                Some(()) => {}
+                None => self.store_linear(linear, access, change(old))?,
+            }
             old
         };
         self.watch(linear, T::SIZE, true);
         Ok(old)
+    }
+
+    /// Stores to data that share a page with code, if the TLB knows it.
+    fn store_beside_code<T: Scalar>(&mut self, linear: u64, value: T) -> Option<()> {
+        let regime = self.mode.regime;
+        if self.view.store_beside_code(regime, linear, value)? {
+            self.note_code_hit();
+        }
+        Some(())
     }
 
     /// Loads by linear address.
@@ -403,7 +421,7 @@ impl Cpu {
         access: Access,
         value: T,
     ) -> Result<(), Stop> {
-        let first = self.translate_store(linear, access)?;
+        let first = self.translate(linear, access)?;
         let room = PAGE - linear % PAGE;
         if T::SIZE <= room {
             let stored = self.view.store_physical(first, value);

@@ -1,26 +1,28 @@
-//! Decoded code: blocks kept by where their bytes lie in host memory, and a jump cache from linear addresses to them.
+//! Decoded code: blocks kept by where their bytes lie in host memory, and how the jump cache leads to them.
 //!
 //! A block is a straight run of instructions inside one page, decoded for one [`Mode::decode`](super::mode::Mode). Conditional jumps do not end it: who is
 //! not taken goes on. It is found again as long as its bytes have not been written (see `View::mark_code`). The jump cache
-//! holds translated fetches; an entry is good while `Cpu::translations` has not moved.
+//! (`Cpu::jumps`) is asked first, with RIP and [`Cpu::code_key`].
+#![allow(unsafe_code)] // Promises `Chain` that no step changes the jump cache: only `Blocks`, which steps cannot reach, does.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
 use super::access::Operation;
-use super::cpu::Cpu;
+use super::cpu::{Cpu, RIP};
 use super::decode::Assembler;
 use super::mmu::{Access, Ept};
-use crate::engine::software::dispatch::{Block, Stop};
+use crate::engine::software::dispatch::{Block, Chain, Start, Stop};
 use crate::engine::software::memory::StaleCode;
 use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
 
 /// Instructions in a block at most.
 const LONGEST: u8 = 64;
-/// Entries of the jump cache, a power of two.
-const JUMPS: usize = 8192;
+/// Contexts of code whose keys are remembered, a power of two.
+const CONTEXTS: usize = 8;
 /// Blocks kept at most; then all are dropped.
 const MOST: usize = 1 << 16;
 /// Longest x86 instruction in bytes.
@@ -28,12 +30,12 @@ const INSTRUCTION: u64 = 15;
 
 /// A decoded block.
 #[derive(Debug)]
-pub(crate) struct Code {
-    pub(crate) block: Block<Cpu>,
+struct Code {
+    block: Rc<Block<Cpu>>,
     /// Bytes of code.
     len: u64,
-    /// Tells it from others that were in the same slot.
-    serial: u32,
+    /// Where the jump cache may lead to it.
+    slots: Vec<u64>,
 }
 
 /// Where the bytes of a block lie, and what they were decoded for.
@@ -46,21 +48,33 @@ struct Key {
     second: Option<(usize, u64)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Jump {
-    linear: u64,
-    key: u64,
-    index: u32,
-    serial: u32,
+/// What the way from RIP to a block depends on, besides translations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Context {
+    cs_base: u64,
+    cs_end: u64,
+    decode: u32,
+    user: bool,
 }
 
-/// The jump cache's key that nothing has: bit 30 is never set.
-const NOWHERE: Jump = Jump {
-    linear: 0,
-    key: 1 << 30,
-    index: 0,
-    serial: 0,
-};
+/// Numbers contexts for the jump cache: a context keeps its number as long as no translation is forgotten and it is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts {
+    known: [(Context, u64); CONTEXTS],
+    last: u64,
+}
+
+impl Contexts {
+    fn key(&mut self, context: Context) -> u64 {
+        let mixed = context.cs_base >> 4 ^ u64::from(context.decode) ^ u64::from(context.user) << 1;
+        let known = &mut self.known[(mixed ^ mixed >> 7) as usize % CONTEXTS];
+        if known.1 == 0 || known.0 != context {
+            self.last += 1;
+            *known = (context, self.last);
+        }
+        known.1
+    }
+}
 
 /// A page with decoded code. Holding its memory keeps [`Memory::id`] from being used again.
 #[derive(Debug)]
@@ -99,76 +113,45 @@ impl Hasher for Mix {
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// A vCPU's decoded code.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Blocks {
     codes: Vec<Option<Code>>,
     free: Vec<u32>,
     index: Map<Key, u32>,
     pages: Map<(usize, u64), CodePage>,
-    jumps: Box<[Jump; JUMPS]>,
-    serial: u32,
     /// A block that is used once: its instruction lies on two pages, or runs alone.
     once: Option<Code>,
     bytes: Vec<u8>,
 }
 
-impl Default for Blocks {
-    fn default() -> Self {
-        Self {
-            codes: Vec::new(),
-            free: Vec::new(),
-            index: Map::default(),
-            pages: Map::default(),
-            jumps: Box::new([NOWHERE; JUMPS]),
-            serial: 0,
-            once: None,
-            bytes: Vec::new(),
-        }
-    }
-}
-
 /// Where to find the block to run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Found {
+enum Found {
     Kept(u32),
     Once,
 }
 
+/// Where the jump cache keeps what `rip` leads to.
 #[inline(always)]
-fn slot(linear: u64) -> usize {
-    ((linear ^ (linear >> 13)) as usize) % JUMPS
+fn slot(rip: u64) -> u64 {
+    rip ^ (rip >> 12)
 }
 
 impl Blocks {
-    /// The block that [`Blocks::find`] found.
-    #[inline(always)]
-    pub(crate) fn get(&self, found: Found) -> Option<&Code> {
-        match found {
-            Found::Kept(index) => self.codes.get(index as usize)?.as_ref(),
-            Found::Once => self.once.as_ref(),
-        }
-    }
-
     /// Finds or makes the block at RIP; a block of one instruction if `single`. Fetch faults are the error.
-    #[inline(always)]
-    pub(crate) fn find(&mut self, cpu: &mut Cpu, single: bool) -> Result<Found, Stop> {
-        let linear = cpu.mode.cs_base.wrapping_add(cpu.rip) & cpu.mode.linear_mask;
-        let jump = &self.jumps[slot(linear)];
-        if jump.linear == linear
-            && jump.key == cpu.jump_key()
-            && !single
-            && let Some(Some(code)) = self.codes.get(jump.index as usize)
-            && code.serial == jump.serial
-            && code.fits(cpu)
-        {
-            return Ok(Found::Kept(jump.index));
-        }
-        self.find_slowly(cpu, linear, single)
-    }
-
     #[cold]
     #[inline(never)]
-    fn find_slowly(&mut self, cpu: &mut Cpu, linear: u64, single: bool) -> Result<Found, Stop> {
+    pub(crate) fn find(&mut self, cpu: &mut Cpu, single: bool) -> Result<Rc<Block<Cpu>>, Stop> {
+        let linear = cpu.mode.cs_base.wrapping_add(cpu.rip) & cpu.mode.linear_mask;
+        let code = match self.find_in(cpu, linear, single)? {
+            Found::Kept(index) => self.codes.get(index as usize).and_then(Option::as_ref),
+            Found::Once => self.once.as_ref(),
+        };
+        // It is there: `find_in` says so.
+        code.map(|code| code.block.clone()).ok_or(Stop::Trap)
+    }
+
+    fn find_in(&mut self, cpu: &mut Cpu, linear: u64, single: bool) -> Result<Found, Stop> {
         if cpu.rip >= cpu.mode.cs_end || cpu.mode.cs_end == !0 && !cpu.is_canonical(linear) {
             return Err(cpu.gp(0));
         }
@@ -189,7 +172,7 @@ impl Blocks {
                 .as_ref()
                 .is_some_and(|code| code.fits(cpu));
             if fits {
-                self.note_jump(cpu, linear, index);
+                self.note_jump(cpu, index);
                 return Ok(Found::Kept(index));
             }
             // The code segment ends inside the block.
@@ -202,16 +185,16 @@ impl Blocks {
         self.make(cpu, linear, gpa, key, memory)
     }
 
-    fn note_jump(&mut self, cpu: &Cpu, linear: u64, index: u32) {
-        let Some(Some(code)) = self.codes.get(index as usize) else {
+    /// From now on the jump cache leads from RIP to the block.
+    fn note_jump(&mut self, cpu: &mut Cpu, index: u32) {
+        let Some(Some(code)) = self.codes.get_mut(index as usize) else {
             return;
         };
-        self.jumps[slot(linear)] = Jump {
-            linear,
-            key: cpu.jump_key(),
-            index,
-            serial: code.serial,
-        };
+        let slot = slot(cpu.rip);
+        cpu.jumps.put(slot, cpu.rip, cpu.code_key, &code.block);
+        if !code.slots.contains(&slot) {
+            code.slots.push(slot);
+        }
     }
 
     /// Decodes a block and keeps it.
@@ -224,7 +207,7 @@ impl Blocks {
         memory: Memory,
     ) -> Result<Found, Stop> {
         if self.index.len() >= MOST {
-            self.clear();
+            self.clear(cpu);
         }
         loop {
             let fetched = self.fetch(cpu, linear, gpa)?;
@@ -246,7 +229,7 @@ impl Blocks {
             }
             let index = self.keep(key, code);
             self.note_page(key, key.offset, len, memory);
-            self.note_jump(cpu, linear, index);
+            self.note_jump(cpu, index);
             return Ok(Found::Kept(index));
         }
     }
@@ -279,7 +262,7 @@ impl Blocks {
             ..key
         };
         if let Some(&index) = self.index.get(&key) {
-            self.note_jump(cpu, linear, index);
+            self.note_jump(cpu, index);
             return Ok(Found::Kept(index));
         }
         // Marked before they are read: nobody can change them unnoticed.
@@ -301,13 +284,11 @@ impl Blocks {
         let index = self.keep(key, code);
         self.note_page(key, key.offset, room, memory);
         self.note_page(key, offset2, len - room, memory2);
-        self.note_jump(cpu, linear, index);
+        self.note_jump(cpu, index);
         Ok(Found::Kept(index))
     }
 
-    fn keep(&mut self, key: Key, mut code: Code) -> u32 {
-        self.serial = self.serial.wrapping_add(1);
-        code.serial = self.serial;
+    fn keep(&mut self, key: Key, code: Code) -> u32 {
         let index = match self.free.pop() {
             Some(index) => {
                 self.codes[index as usize] = Some(code);
@@ -371,7 +352,7 @@ impl Blocks {
     }
 
     /// Drops blocks whose bytes were written.
-    pub(crate) fn drop_stale(&mut self, stale: &[StaleCode]) {
+    pub(crate) fn drop_stale(&mut self, cpu: &mut Cpu, stale: &[StaleCode]) {
         for written in stale {
             let Some(page) = self.pages.get_mut(&(written.memory, written.page)) else {
                 continue;
@@ -387,21 +368,23 @@ impl Blocks {
             if page.blocks.is_empty() {
                 self.pages.remove(&(written.memory, written.page));
             }
-            dead.into_iter().for_each(|key| self.remove(key));
+            dead.into_iter().for_each(|key| self.remove(cpu, key));
         }
     }
 
-    fn remove(&mut self, key: Key) {
+    fn remove(&mut self, cpu: &mut Cpu, key: Key) {
         if let Some(index) = self.index.remove(&key)
             && let Some(code) = self.codes.get_mut(index as usize)
-            && code.take().is_some()
+            && let Some(code) = code.take()
         {
+            let slots = code.slots.iter();
+            slots.for_each(|&slot| cpu.jumps.forget(slot, &code.block));
             self.free.push(index);
         }
     }
 
     /// Drops blocks in memory that is not mapped any more.
-    pub(crate) fn drop_unmapped(&mut self, is_mapped: impl Fn(usize) -> bool) {
+    pub(crate) fn drop_unmapped(&mut self, cpu: &mut Cpu, is_mapped: impl Fn(usize) -> bool) {
         let mut dead = Vec::new();
         self.pages.retain(|&(memory, _), page| {
             debug_assert_eq!(memory, page.memory.id());
@@ -411,11 +394,12 @@ impl Blocks {
             }
             keep
         });
-        dead.into_iter().for_each(|key| self.remove(key));
+        dead.into_iter().for_each(|key| self.remove(cpu, key));
     }
 
     /// Drops everything.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self, cpu: &mut Cpu) {
+        cpu.jumps.clear();
         self.codes.clear();
         self.free.clear();
         self.index.clear();
@@ -433,19 +417,37 @@ fn lines(at: u64, len: u64) -> u64 {
 
 impl Code {
     /// Whether all of it lies inside the code segment.
-    #[inline(always)]
     fn fits(&self, cpu: &Cpu) -> bool {
         cpu.rip.saturating_add(self.len) <= cpu.mode.cs_end
     }
 }
 
-impl Cpu {
-    /// What a jump-cache entry has to agree with.
+// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps`.
+unsafe impl Chain for Cpu {
     #[inline(always)]
-    fn jump_key(&self) -> u64 {
-        u64::from(self.translations) << 32
-            | u64::from(self.mode.cpl == 3) << 31
-            | u64::from(self.mode.decode)
+    fn may_go_on(&mut self) -> bool {
+        self.retired < self.limit && !self.check && self.view.slot().attention() == 0
+    }
+
+    #[inline(always)]
+    fn chain(&mut self) -> Option<Start<'_, Self>> {
+        self.gpr[usize::from(RIP)] = self.rip;
+        self.jumps.find(slot(self.rip), self.rip, self.code_key)
+    }
+}
+
+impl Cpu {
+    /// Finds the key of the code that runs: after a change of what [`Context`] has, or when translations were `forgotten`.
+    pub(crate) fn update_code_key(&mut self, forgotten: bool) {
+        if forgotten {
+            self.contexts.known = Default::default();
+        }
+        self.code_key = self.contexts.key(Context {
+            cs_base: self.mode.cs_base,
+            cs_end: self.mode.cs_end,
+            decode: self.mode.decode,
+            user: self.mode.cpl == 3,
+        });
     }
 
     fn fetch_access(&self) -> Access {
@@ -492,8 +494,8 @@ fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
     }
     let ops: Vec<Operation> = assembler.finish();
     Some(Code {
-        block: Block::new(ops)?,
+        block: Rc::new(Block::new(ops)?),
         len: at as u64,
-        serial: 0,
+        slots: Vec::new(),
     })
 }

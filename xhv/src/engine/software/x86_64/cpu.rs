@@ -2,11 +2,11 @@
 //!
 //! `mode` derives from this state what decoding and memory access depend on, `access` and `mmu` reach guest memory.
 
+use super::blocks::Contexts;
 use super::flags::{Flags, Rflags};
-use super::mmu::StoreEntry;
 use super::mode::{Mode, Span};
 use super::{fpu, msr, vmx};
-use crate::engine::software::dispatch::Stop;
+use crate::engine::software::dispatch::{Jumps, Stop};
 use crate::engine::software::memory::View;
 
 /// Number of RSP in [`Cpu::gpr`].
@@ -236,14 +236,12 @@ pub(crate) struct Cpu {
     pub(crate) view: View,
     /// Instructions executed.
     pub(crate) retired: u64,
-    /// Loops inside a block go on while `retired` is less.
+    /// Code goes on without a look at the world while `retired` is less.
     pub(crate) limit: u64,
     /// Something wants the block to end behind the current instruction: decoded code was written, a data breakpoint was met.
     pub(crate) code_hit: bool,
     /// The branch at RIP leads out of the code segment: #GP(0) is due.
     pub(crate) refused: bool,
-    /// Recent translations for stores, for pages that the TLB must not let stores to: see [`Cpu::store_linear`].
-    pub(crate) stores: [StoreEntry; 8],
     /// Something is pending that `events::boundary` has to look at.
     pub(crate) check: bool,
     pub(crate) seg: [Segment; 6],
@@ -273,6 +271,10 @@ pub(crate) struct Cpu {
     /// Debug exceptions that wait for the instruction's end, in DR6's format (BS is bit 14).
     pub(crate) pending_debug: u64,
     pub(crate) activity: Activity,
+    /// From RIP and `code_key` to decoded code.
+    pub(crate) jumps: Jumps<Self>,
+    pub(crate) code_key: u64,
+    pub(crate) contexts: Contexts,
     /// What has to be flushed: counts up whenever translations are forgotten.
     pub(crate) translations: u32,
     /// A bit for each hashed 2 MiB of linear addresses that a larger page than 4 KiB was entered into the TLB for.
@@ -307,7 +309,6 @@ impl Cpu {
             limit: u64::MAX,
             code_hit: false,
             refused: false,
-            stores: [StoreEntry::default(); 8],
             check: false,
             seg: [data, code, data, data, data, data],
             ldtr: Segment {
@@ -343,6 +344,9 @@ impl Cpu {
             shadow: 0,
             pending_debug: 0,
             activity: Activity::Active,
+            jumps: Jumps::default(),
+            code_key: 0,
+            contexts: Contexts::default(),
             translations: 0,
             large: [0; 16],
             seed: 0,

@@ -78,17 +78,6 @@ impl Ept {
     }
 }
 
-/// A translation that has been used for a store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StoreEntry {
-    page: u64,
-    gpa: u64,
-    /// Good while `Cpu::translations` is this.
-    translations: u32,
-    regime: u8,
-    known: bool,
-}
-
 /// Bits of paging-structure entries (Intel SDM vol. 3, 5.3 to 5.5).
 const P: u64 = 1;
 const RW: u64 = 1 << 1;
@@ -149,36 +138,11 @@ impl Cpu {
         Ok(page.gpa)
     }
 
-    /// As [`Cpu::translate`] for a store, but remembers: stores to a page that holds code as well all come here, and a walk for each
-    /// would make such data slow.
-    pub(crate) fn translate_store(&mut self, linear: u64, access: Access) -> Result<u64, Stop> {
-        let page = linear & !(PAGE - 1);
-        let tag = StoreEntry {
-            page,
-            gpa: 0,
-            translations: self.translations,
-            regime: self.mode.regime as u8,
-            known: !access.implicit && access.write && !self.mode.watch,
-        };
-        let slot = (linear / PAGE) as usize % 8;
-        let entry = self.stores[slot];
-        if tag.known && (StoreEntry { gpa: 0, ..entry }) == tag {
-            return Ok(entry.gpa | (linear & (PAGE - 1)));
-        }
-        let gpa = self.translate(linear, access)?;
-        self.stores[slot] = StoreEntry {
-            gpa: gpa & !(PAGE - 1),
-            ..tag
-        };
-        Ok(gpa)
-    }
-
     fn fill(&mut self, linear: u64, page: &Page) {
         if self.mode.watch && self.is_watched_page(linear) {
             return;
         }
         let wp = self.cr0 & Cr::CR0_WP != 0;
-        let smep = page.us && self.cr4 & Cr::CR4_SMEP != 0;
         let (no_read, no_write) = self.key_rights(page);
         let regime = self.mode.regime;
         let rights = match regime {
@@ -186,14 +150,12 @@ impl Cpu {
             Regime::USER => Rights {
                 read: page.us && !no_read,
                 write: page.us && page.rw && page.dirty && !no_write && !no_read,
-                execute: page.us && !page.xd,
             },
             _ => {
                 let shut = regime == Regime::SMAP && page.us;
                 Rights {
                     read: !shut && !no_read,
                     write: !shut && (page.rw || !wp) && page.dirty && !(no_write && wp) && !no_read,
-                    execute: !page.xd && !smep,
                 }
             }
         };
@@ -470,7 +432,12 @@ impl Cpu {
     /// What was derived from translations has to go: after [`Cpu::flush_tlb`] or a refresh of the view.
     pub(crate) fn forget_derived(&mut self) {
         self.large = [0; 16];
+        self.translations_forgotten();
+    }
+
+    fn translations_forgotten(&mut self) {
         self.translations = self.translations.wrapping_add(1);
+        self.update_code_key(true);
     }
 
     /// INVLPG: forgets the page of `linear`, whatever its size.
@@ -481,7 +448,7 @@ impl Cpu {
         } else {
             self.view.flush_page(linear);
         }
-        self.translations = self.translations.wrapping_add(1);
+        self.translations_forgotten();
     }
 
     fn note_large(&mut self, linear: u64) {

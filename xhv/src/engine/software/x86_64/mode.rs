@@ -90,6 +90,8 @@ pub(crate) struct Mode {
     pub(crate) regime: usize,
     /// What linear addresses are truncated to.
     pub(crate) linear_mask: u64,
+    /// What instruction pointers are truncated to: the code size.
+    pub(crate) ip_mask: u64,
     /// Code segment, for fetches: zero in 64-bit mode.
     pub(crate) cs_base: u64,
     /// Bits at the top of an instruction pointer that have to repeat the one below them: 0 outside of 64-bit mode.
@@ -150,6 +152,7 @@ impl Cpu {
             long,
             regime: self.regime(cpl),
             linear_mask: if is64 { !0 } else { 0xffff_ffff },
+            ip_mask: code.mask(),
             cs_base: if is64 { 0 } else { cs.base },
             unused: match (is64, self.cr4 & Cr::CR4_LA57 != 0) {
                 (false, _) => 0,
@@ -171,10 +174,14 @@ impl Cpu {
             | u32::from(long) << 6
             | u32::from(mode.fp) << 8;
         let flush = mode.controls != self.mode.controls;
+        // Instructions run alone from now on.
+        self.check |= mode.breakpoint;
         self.mode = mode;
         self.update_spans();
         if flush {
             self.flush_tlb();
+        } else {
+            self.update_code_key(false);
         }
     }
 

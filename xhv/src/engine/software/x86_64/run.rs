@@ -1,9 +1,9 @@
 //! The run loop: one block after another, and between them whatever somebody wants attention for.
 
 use super::blocks::Blocks;
-use super::cpu::{Activity, Cpu, Exception, Exit, Shadow, Trap};
+use super::cpu::{Activity, Cpu, Exception, Exit, RIP, Shadow, Trap};
 use super::flags::Rflags;
-use crate::engine::software::dispatch::{Outcome, Stop};
+use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
 
 /// Instructions after which timers are looked at, whatever happens.
@@ -64,12 +64,15 @@ impl Cpu {
                 self.single(blocks)?;
                 continue;
             }
-            let found = blocks.find(self, false)?;
-            let Some(code) = blocks.get(found) else {
-                continue;
+            let outcome = match go_on(self) {
+                Some(outcome) => outcome,
+                None => {
+                    let block = blocks.find(self, false)?;
+                    self.gpr[usize::from(RIP)] = self.rip;
+                    block.run(self)
+                }
             };
-            self.gpr[usize::from(super::cpu::RIP)] = self.rip;
-            if code.block.run(self) == Outcome::Trap {
+            if outcome == Outcome::Trap {
                 return Err(Stop::Trap);
             }
         }
@@ -89,7 +92,8 @@ impl Cpu {
             }
             if bits & Attention::CODE != 0 {
                 self.view.slot().take(Attention::CODE);
-                blocks.drop_stale(&self.view.slot().take_stale());
+                let stale = self.view.slot().take_stale();
+                blocks.drop_stale(self, &stale);
             }
             if bits & (Attention::CANCEL | Attention::EVENT) != 0 {
                 W::attention(self, bits)?;
@@ -115,7 +119,7 @@ impl Cpu {
             .iter()
             .map(|mapping| mapping.memory.id())
             .collect();
-        blocks.drop_unmapped(|memory| mapped.contains(&memory));
+        blocks.drop_unmapped(self, |memory| mapped.contains(&memory));
     }
 
     /// Whether the next instruction has to run alone.
@@ -136,13 +140,10 @@ impl Cpu {
         if before & Rflags::RF == 0 && self.mode.breakpoint && shadow & Shadow::MOV_SS == 0 {
             self.check_breakpoint()?;
         }
-        let found = blocks.find(self, true)?;
-        let Some(code) = blocks.get(found) else {
-            return Ok(());
-        };
-        self.gpr[usize::from(super::cpu::RIP)] = self.rip;
+        let block = blocks.find(self, true)?;
+        self.gpr[usize::from(RIP)] = self.rip;
         self.limit = 0;
-        let outcome = code.block.run(self);
+        let outcome = block.run(self);
         self.limit = self.retired.saturating_add(QUANTUM);
         if outcome == Outcome::Trap {
             return Err(Stop::Trap);

@@ -1,5 +1,7 @@
 //! Small programs on the bare CPU: a world in which every exception is an exit.
 
+mod chained;
+
 use std::sync::Arc;
 
 use super::blocks::Blocks;

@@ -92,6 +92,7 @@ impl<T: Scalar> Step<Cpu> for LoadExclusive<T> {
 pub(crate) struct LoadExclusivePair<R>(PhantomData<R>);
 
 impl<R: Pair> Step<Cpu> for LoadExclusivePair<R> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = true;
     const ENDS: bool = false;
 

@@ -16,21 +16,10 @@ fn jump(cpu: &mut Cpu, op: &Op<Cpu>, taken: bool) -> Result<Flow, Stop> {
         return Ok(Flow::Next);
     }
     if op.disp == 0 {
-        return Ok(again(cpu));
+        return Ok(Flow::Again);
     }
     cpu.pc = cpu.pc.wrapping_add_signed(i64::from(op.disp));
-    Ok(Flow::End)
-}
-
-/// A branch to the start of its block stays in it, unless something has to be looked at.
-#[inline(always)]
-fn again(cpu: &mut Cpu) -> Flow {
-    cpu.patience = cpu.patience.saturating_sub(1);
-    if cpu.patience == 0 || cpu.check || cpu.view.slot().attention() != 0 {
-        Flow::End
-    } else {
-        Flow::Again
-    }
+    Ok(Flow::Jump)
 }
 
 /// B.cond
@@ -136,7 +125,7 @@ impl<const LINK: bool> Step<Cpu> for Indirect<LINK> {
             cpu.set(30, link);
         }
         cpu.pc = target;
-        Ok(Flow::End)
+        Ok(Flow::Jump)
     }
 }
 

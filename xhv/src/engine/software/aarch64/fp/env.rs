@@ -121,6 +121,12 @@ pub(crate) fn absolute<T: Fp>(bits: T) -> T {
     bits.shl(1).shr(1)
 }
 
+/// An operation in integers.
+type Arithmetic = fn(Format, u128, u128, &Env) -> (u128, Flags);
+/// The same by the host.
+type HostArithmetic<T> =
+    fn(<T as Fp>::Host, <T as Fp>::Host, bool) -> Option<(<T as Fp>::Host, bool)>;
+
 impl Cpu {
     /// Rounding to nearest, denormals kept: what the host's operations do.
     #[inline(always)]
@@ -166,63 +172,51 @@ impl Cpu {
     }
 
     #[inline(never)]
-    fn exact2<T: Fp>(&mut self, f: fn(Format, u128, u128, &Env) -> (u128, Flags), a: T, b: T) -> T {
+    fn exact2<T: Fp>(&mut self, f: Arithmetic, a: T, b: T) -> T {
         let env = env(self.fpcr, rounding(self.fpcr));
         let (bits, flags) = f(T::FORMAT, wide(a), wide(b), &env);
         self.raised(flags, &[a, b]);
         narrow(bits)
     }
 
+    /// By the host if it can vouch for the result, else exactly.
+    #[inline(always)]
+    fn arithmetic<T: Fp>(&mut self, host: HostArithmetic<T>, exact: Arithmetic, a: T, b: T) -> T {
+        if self.host_rounds()
+            && let Some((result, inexact)) = host(
+                T::Host::from_bits(a),
+                T::Host::from_bits(b),
+                self.inexact_known(),
+            )
+        {
+            self.inexact(inexact);
+            return result.to_bits();
+        }
+        self.exact2(exact, a, b)
+    }
+
     /// FADD
     #[inline(always)]
     pub(crate) fn fadd<T: Fp>(&mut self, a: T, b: T) -> T {
-        if self.host_rounds()
-            && let Some((sum, inexact)) =
-                T::Host::from_bits(a).add(T::Host::from_bits(b), self.inexact_known())
-        {
-            self.inexact(inexact);
-            return sum.to_bits();
-        }
-        self.exact2(float::add, a, b)
+        self.arithmetic(Host::add, float::add, a, b)
     }
 
     /// FSUB
     #[inline(always)]
     pub(crate) fn fsub<T: Fp>(&mut self, a: T, b: T) -> T {
-        if self.host_rounds()
-            && let Some((difference, inexact)) =
-                T::Host::from_bits(a).sub(T::Host::from_bits(b), self.inexact_known())
-        {
-            self.inexact(inexact);
-            return difference.to_bits();
-        }
-        self.exact2(float::sub, a, b)
+        self.arithmetic(Host::sub, float::sub, a, b)
     }
 
     /// FMUL
     #[inline(always)]
     pub(crate) fn fmul<T: Fp>(&mut self, a: T, b: T) -> T {
-        if self.host_rounds()
-            && let Some((product, inexact)) =
-                T::Host::from_bits(a).mul(T::Host::from_bits(b), self.inexact_known())
-        {
-            self.inexact(inexact);
-            return product.to_bits();
-        }
-        self.exact2(float::mul, a, b)
+        self.arithmetic(Host::mul, float::mul, a, b)
     }
 
     /// FDIV
     #[inline(always)]
     pub(crate) fn fdiv<T: Fp>(&mut self, a: T, b: T) -> T {
-        if self.host_rounds()
-            && let Some((quotient, inexact)) =
-                T::Host::from_bits(a).div(T::Host::from_bits(b), self.inexact_known())
-        {
-            self.inexact(inexact);
-            return quotient.to_bits();
-        }
-        self.exact2(float::div, a, b)
+        self.arithmetic(Host::div, float::div, a, b)
     }
 
     /// FSQRT
@@ -241,12 +235,18 @@ impl Cpu {
     /// `a * b + c` in one rounding: FMADD. NaNs are considered in the order c, a, b (`FPProcessNaNs3`).
     #[inline(always)]
     pub(crate) fn fma<T: Fp>(&mut self, a: T, b: T, c: T) -> T {
-        if self.host_rounds()
-            && self.inexact_known()
-            && let Some(result) =
-                T::Host::from_bits(a).fma(T::Host::from_bits(b), T::Host::from_bits(c))
-        {
-            return result.to_bits();
+        if self.host_rounds() {
+            let [x, y, z] = [a, b, c].map(T::Host::from_bits);
+            let known = self.inexact_known();
+            if let Some((product, false)) = x.mul(y, false)
+                && let Some((result, inexact)) = product.add(z, known)
+            {
+                self.inexact(inexact);
+                return result.to_bits();
+            }
+            if known && let Some(result) = x.fma(y, z) {
+                return result.to_bits();
+            }
         }
         self.fma_exact(a, b, c)
     }

@@ -51,6 +51,8 @@ pub(crate) trait Exec: 'static {
     const MEMORY: bool = false;
     /// Always ends its block.
     const ENDS: bool = false;
+    /// Calls functions of a table, or others that it lends places of its stack frame: see [`Step::OUTLINE`].
+    const OUTLINE: bool = false;
     /// Does it. RIP is that of the block's start; see `Cpu::next_rip`.
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done;
 }
@@ -62,6 +64,7 @@ pub(crate) struct At<X>(core::marker::PhantomData<X>);
 impl<X: Exec> Step<Cpu> for At<X> {
     const MEMORY: bool = X::MEMORY;
     const ENDS: bool = X::ENDS;
+    const OUTLINE: bool = X::OUTLINE;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
@@ -255,7 +258,7 @@ impl Assembler {
         let mut op = Op::with(true, |cpu: &mut Cpu, op: &Operation| {
             cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.code.mask();
             cpu.retired += u64::from(op.x[2]);
-            Ok(Flow::End)
+            Ok(Flow::Jump)
         });
         op.at = at;
         op.x[2] = self.count;

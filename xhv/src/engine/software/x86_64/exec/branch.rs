@@ -14,17 +14,23 @@ use crate::engine::software::x86_64::mode::{MASKS, Size};
 
 /// Goes on at a target that is `by` from the block's start, truncated to the size in `x[1]`.
 #[inline(always)]
-pub(crate) fn jump(cpu: &mut Cpu, op: &Operation, by: u64) -> Done {
-    let target = cpu.rip.wrapping_add(by) & MASKS[usize::from(op.x[1] & 3)];
+fn jump(cpu: &mut Cpu, op: &Operation, by: u64) -> Done {
+    jump_within(cpu, op, by, MASKS[usize::from(op.x[1] & 3)])
+}
+
+/// Goes on at a target that is `by` from the block's start, truncated by `mask`.
+#[inline(always)]
+pub(crate) fn jump_within(cpu: &mut Cpu, op: &Operation, by: u64, mask: u64) -> Done {
+    let target = cpu.rip.wrapping_add(by) & mask;
     if target >= cpu.mode.cs_end {
         return refuse(cpu, op);
     }
     cpu.retired += u64::from(op.x[2]);
-    if by == 0 && cpu.may_loop() {
+    if by == 0 {
         return Ok(Flow::Again);
     }
     cpu.rip = target;
-    Ok(Flow::End)
+    Ok(Flow::Jump)
 }
 
 /// A relative branch that would leave the code segment: ends the block with RIP on it, and the run loop raises #GP(0). (No call,
@@ -49,7 +55,7 @@ fn refuse(cpu: &mut Cpu, op: &Operation) -> Done {
 fn jump_to(cpu: &mut Cpu, op: &Operation, target: u64) -> Done {
     cpu.rip = target;
     cpu.retired += u64::from(op.x[2]);
-    Ok(Flow::End)
+    Ok(Flow::Jump)
 }
 
 /// Refuses targets outside of the code segment, and such that are not canonical.
@@ -67,14 +73,6 @@ fn check_target<P: Path>(cpu: &mut Cpu, target: u64) -> Result<(), Stop> {
 #[inline(never)]
 fn outside(cpu: &mut Cpu) -> Stop {
     cpu.gp(0)
-}
-
-impl Cpu {
-    /// Whether a loop inside a block may go on without a look at the world.
-    #[inline(always)]
-    pub(crate) fn may_loop(&self) -> bool {
-        self.retired < self.limit && !self.check && self.view.slot().attention() == 0
-    }
 }
 
 struct Jmp;

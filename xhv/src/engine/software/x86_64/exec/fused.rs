@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::alu::{Cmp, Test, binary};
-use super::branch::{branch_size, jump};
+use super::branch::{branch_size, jump_within};
 use super::{Condition, Int, Mem, Reg, Reg0, Source, condition};
 use crate::engine::software::dispatch::{Flow, Path, Stop};
 use crate::engine::software::x86_64::Done;
@@ -60,8 +60,8 @@ impl<C: Condition, T: Int, X: Source, Y: Source, const TEST: bool> Exec
             C::compares(x, y)
         };
         if taken {
-            // Memory operands are 64-bit ones: there x[1] means 64 bits for the address and for the target.
-            return jump(cpu, op, i64::from(op.imm as i32) as u64);
+            let by = i64::from(op.imm as i32) as u64;
+            return jump_within(cpu, op, by, cpu.mode.ip_mask);
         }
         Ok(Flow::Next)
     }
@@ -103,7 +103,8 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     };
     let target = i.near_branch_target();
     let near = i64::from(target as i32) as u64 == target;
-    if before.count + 1 != a.count() || !near {
+    // The operation has no room for a branch that truncates its target to another size than the code's.
+    if before.count + 1 != a.count() || !near || branch_size(i) != a.mode().code {
         return false;
     }
     let Some(old) = a.ops().pop() else {
@@ -114,17 +115,12 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         4 => emit::<C, u32>(i, a, before),
         _ => emit::<C, u64>(i, a, before),
     });
-    let memory = matches!(before.form, Form::RegMem | Form::MemReg | Form::MemImm);
     if let (true, Some(op)) = (emitted, a.ops().last_mut()) {
         op.r = old.r;
         op.at = old.at;
         op.disp = old.disp;
         op.x[0] = old.x[0];
-        op.x[1] = if memory {
-            old.x[1]
-        } else {
-            branch_size(i) as u8
-        };
+        op.x[1] = old.x[1];
         op.imm = (target & 0xffff_ffff) | (old.imm << 32);
         // Two instructions: if the first faults, one less has been executed; if the branch is refused, it is behind the first.
         op.len = 0x80 | old.len;

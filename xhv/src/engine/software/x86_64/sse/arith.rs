@@ -15,7 +15,9 @@ use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec};
 use super::compare::cmp;
 use super::convert::*;
-use super::float::{Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes, quiet};
+use super::float::{
+    Add, Context, Div, Extreme, Mul, Operation2, Real, Sqrt, Sub, lanes, nearest, quiet,
+};
 use super::functions::*;
 use super::operand::{
     Aligned, Fields, Mem, Reg, Source, Width, function, immediate, immediate_of, in_memory,
@@ -86,7 +88,7 @@ fn scalar<R: Real, T: crate::engine::software::memory::Scalar, O: Operation2>(
 
 fn packed<R: Real, O: Operation2>(i: &Instruction, asm: &mut Assembler) {
     let op = if memory(i) {
-        asm.emit::<Packed<R, O, Aligned>>(i)
+        asm.emit_either::<Packed<R, O, Aligned<Long>>, Packed<R, O, Aligned<Segmented>>>(i)
     } else {
         asm.emit::<Packed<R, O, Reg>>(i)
     };
@@ -105,8 +107,9 @@ impl<R: Real, O: Operation2, S: Source> Exec for Scalar<R, O, S> {
         // The first source of a legacy encoding is the destination.
         let register = &mut cpu.fpu.xmm[usize::from(op.r[0] & 15)];
         if !P::SLOW {
-            let result = O::quick(R::low(register), b).ok_or(Stop::Miss)?;
-            if !quiet(cpu.fpu.mxcsr) {
+            let a = R::low(register);
+            let (result, mxcsr) = (O::quick(a, b).ok_or(Stop::Miss)?, cpu.fpu.mxcsr);
+            if !quiet(mxcsr) && !(nearest(mxcsr) && O::is_exact(a, b, result)) {
                 return Err(Stop::Miss);
             }
             result.set_low(register);
@@ -133,11 +136,11 @@ impl<R: Real, O: Operation2, S: Source> Exec for Packed<R, O, S> {
             let xmm = &mut cpu.fpu.xmm;
             let source = &xmm[usize::from(op.imm as u8 & 15)];
             let b = if S::MEMORY { &loaded } else { source };
-            let result = R::quick_lanes::<O>(&xmm[usize::from(op.r[0] & 15)], b);
-            let result = result.ok_or(Stop::Miss)?;
-            if !quiet(cpu.fpu.mxcsr) {
+            let (a, mxcsr) = (&xmm[usize::from(op.r[0] & 15)], cpu.fpu.mxcsr);
+            if !nearest(mxcsr) {
                 return Err(Stop::Miss);
             }
+            let result = R::quick_lanes::<O>(a, b, !quiet(mxcsr)).ok_or(Stop::Miss)?;
             *bytemuck::cast_mut(&mut xmm[usize::from(op.r[0] & 15)]) = result;
             return Ok(Flow::Next);
         }
@@ -286,7 +289,7 @@ fn emit_128<'a>(i: &Instruction, asm: &'a mut Assembler, memory: bool) -> &'a mu
         (_, 8, true) => asm.emit::<Other<true, Mem<Segmented, u64>>>(i),
         (_, 8, false) => asm.emit::<Other<false, Mem<Segmented, u64>>>(i),
         (_, _, true) => asm.emit::<Other<true, Mem<Segmented, u128>>>(i),
-        (_, _, false) => asm.emit::<Other<false, Aligned>>(i),
+        (_, _, false) => asm.emit::<Other<false, Aligned<Segmented>>>(i),
     }
 }
 
@@ -298,6 +301,7 @@ fn lane(op: &Operation) -> Lane {
 struct Other<const VEX: bool, S>(PhantomData<S>);
 
 impl<const VEX: bool, S: Source> Exec for Other<VEX, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -314,6 +318,7 @@ impl<const VEX: bool, S: Source> Exec for Other<VEX, S> {
 struct Other256<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Other256<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -332,6 +337,7 @@ impl<S: Source> Exec for Other256<S> {
 struct Widened<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Widened<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -349,6 +355,7 @@ impl<S: Source> Exec for Widened<S> {
 struct Narrowed<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Narrowed<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]

@@ -134,7 +134,7 @@ fn test(i: &Instruction, asm: &mut Assembler, lane: u8) {
         (Width::Vex256, true) => asm.emit::<Test256<Mem<Segmented, u128>>>(i),
         (Width::Vex256, false) => asm.emit::<Test256<Reg>>(i),
         (Width::Vex128, true) => asm.emit::<Test<Mem<Segmented, u128>>>(i),
-        (_, true) => asm.emit::<Test<Aligned>>(i),
+        (_, true) => asm.emit::<Test<Aligned<Segmented>>>(i),
         (_, false) => asm.emit::<Test<Reg>>(i),
     };
     op.r[0] = register(i, 0);

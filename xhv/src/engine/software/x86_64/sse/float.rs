@@ -121,6 +121,12 @@ pub(super) fn quiet(mxcsr: u32) -> bool {
     mxcsr & (ROUNDING | INEXACT | INEXACT << MASK_SHIFT) == INEXACT | INEXACT << MASK_SHIFT
 }
 
+/// Whether rounding is to nearest: then nothing is raised where nothing is rounded.
+#[inline(always)]
+pub(super) fn nearest(mxcsr: u32) -> bool {
+    mxcsr & ROUNDING == 0
+}
+
 /// A format that SSE computes in.
 pub(super) trait Real:
     Host<Bits: Scalar>
@@ -129,6 +135,7 @@ pub(super) trait Real:
     + ops::Sub<Output = Self>
     + ops::Mul<Output = Self>
     + ops::Div<Output = Self>
+    + ops::Neg<Output = Self>
     + 'static
 {
     const FORMAT: Format;
@@ -152,8 +159,8 @@ pub(super) trait Real:
     fn low(register: &u128) -> Self;
     /// Replaces the low lane of a register.
     fn set_low(self, register: &mut u128);
-    /// [`Operation2::quick`] on all lanes.
-    fn quick_lanes<O: Operation2>(a: &u128, b: &u128) -> Option<[u64; 2]>;
+    /// [`Operation2::quick`] on all lanes; with `exact` only if all results are exact.
+    fn quick_lanes<O: Operation2>(a: &u128, b: &u128, exact: bool) -> Option<[u64; 2]>;
 
     /// Lane `n` of a vector.
     #[inline(always)]
@@ -235,13 +242,18 @@ macro_rules! real {
             }
 
             #[inline(always)]
-            fn quick_lanes<O: Operation2>(a: &u128, b: &u128) -> Option<[u64; 2]> {
+            fn quick_lanes<O: Operation2>(a: &u128, b: &u128, exact: bool) -> Option<[u64; 2]> {
                 let (a, b): (&[Self; $lanes], &[Self; $lanes]) = (cast_ref(a), cast_ref(b));
                 let (mut results, mut fine) = ([0.0; $lanes], true);
                 for n in 0..$lanes {
                     match O::quick(a[n], b[n]) {
                         Some(result) => results[n] = result,
                         None => fine = false,
+                    }
+                }
+                if exact {
+                    for n in 0..$lanes {
+                        fine &= O::is_exact(a[n], b[n], results[n]);
                     }
                 }
                 fine.then_some(cast(results))
@@ -262,10 +274,13 @@ pub(super) trait Operation2: 'static {
 
     /// Computes one lane by the host, if nothing but "inexact" can be raised then; for guests that are [`quiet`].
     fn quick<R: Real>(a: R, b: R) -> Option<R>;
+
+    /// Whether what `quick` has answered is exact, under rounding to nearest.
+    fn is_exact<R: Real>(a: R, b: R, result: R) -> bool;
 }
 
 macro_rules! arithmetic {
-    ($($name:ident $f:ident $zero:expr;)*) => {$(
+    ($($name:ident $f:ident $zero:expr, |$a:ident, $b:ident, $r:ident| $exact:expr;)*) => {$(
         #[derive(Debug)]
         pub(super) struct $name;
 
@@ -286,15 +301,20 @@ macro_rules! arithmetic {
                 let fine = result.ordinary() || result.is_zero() && exact_zero(a, b);
                 (fine && a.no_denormal() && b.no_denormal()).then_some(result)
             }
+
+            #[inline(always)]
+            fn is_exact<R: Real>($a: R, $b: R, $r: R) -> bool {
+                $exact
+            }
         }
     )*};
 }
 
 arithmetic! {
-    Add add |_, _| true;
-    Sub sub |_, _| true;
-    Mul mul |a, b| a.is_zero() || b.is_zero();
-    Div div |a, _| a.is_zero();
+    Add add |_, _| true, |a, b, r| a.is_exact_sum(b, r);
+    Sub sub |_, _| true, |a, b, r| a.is_exact_sum(-b, r);
+    Mul mul |a, b| a.is_zero() || b.is_zero(), |a, b, r| r.is_zero() || a.is_exact_product(b, r);
+    Div div |a, _| a.is_zero(), |a, b, r| r.is_zero() || a.is_exact_quotient(b, r);
 }
 
 type Exact = fn(Format, u128, u128, &Env) -> (u128, Flags);
@@ -327,6 +347,11 @@ impl Operation2 for Sqrt {
         let result = b.root();
         (result.ordinary() && b.no_denormal()).then_some(result)
     }
+
+    #[inline(always)]
+    fn is_exact<R: Real>(_: R, b: R, result: R) -> bool {
+        b.is_exact_root(result)
+    }
 }
 
 /// MIN (`LESS`) and MAX: the second operand unless the first is less or greater; so if one is a NaN, and for zeros.
@@ -358,6 +383,11 @@ impl<const LESS: bool> Operation2 for Extreme<LESS> {
         let chosen = if first { a } else { b };
         let fine = (a.ordinary() || a.is_zero()) && (b.ordinary() || b.is_zero());
         fine.then_some(chosen)
+    }
+
+    #[inline(always)]
+    fn is_exact<R: Real>(_: R, _: R, _: R) -> bool {
+        true
     }
 }
 

@@ -138,6 +138,7 @@ fn vector<R: Real>(
 struct Scalar<R, S>(PhantomData<(R, S)>);
 
 impl<R: Real, S: Source> Exec for Scalar<R, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -156,6 +157,7 @@ impl<R: Real, S: Source> Exec for Scalar<R, S> {
 struct Packed<R, S>(PhantomData<(R, S)>);
 
 impl<R: Real, S: Source> Exec for Packed<R, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -173,6 +175,7 @@ impl<R: Real, S: Source> Exec for Packed<R, S> {
 struct Packed256<R, S>(PhantomData<(R, S)>);
 
 impl<R: Real, S: Source> Exec for Packed256<R, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]

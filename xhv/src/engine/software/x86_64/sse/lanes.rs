@@ -239,6 +239,7 @@ shifts! {
 /// The same shifts by an immediate byte.
 macro_rules! immediate_shifts {
     ($($name:ident $by:ident;)*) => {$(
+        #[inline]
         pub(super) fn $name(_: u128, b: u128, count: u8) -> u128 {
             $by(b, count.into(), 0)
         }

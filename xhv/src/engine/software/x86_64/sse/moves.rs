@@ -40,7 +40,7 @@ fn move_whole(i: &Instruction, asm: &mut Assembler, aligned: bool) {
         let op = match (width, aligned) {
             (Width::Vex256, true) => asm.emit::<Store256<true>>(i),
             (Width::Vex256, false) => asm.emit::<Store256<false>>(i),
-            (_, true) => asm.emit::<StoreAligned>(i),
+            (_, true) => asm.emit_either::<StoreAligned<Long>, StoreAligned<Segmented>>(i),
             (_, false) => asm.emit_either::<Store<Long, u128>, Store<Segmented, u128>>(i),
         };
         op.r[0] = register(i, 1);
@@ -48,14 +48,16 @@ fn move_whole(i: &Instruction, asm: &mut Assembler, aligned: bool) {
     }
     let memory = in_memory(i, 1);
     let op = match (width, memory, aligned) {
-        (Width::Vex256, true, true) => asm.emit::<Load256<Aligned>>(i),
+        (Width::Vex256, true, true) => asm.emit::<Load256<Aligned<Segmented>>>(i),
         (Width::Vex256, true, false) => asm.emit::<Load256<Mem<Segmented, u128>>>(i),
         (Width::Vex256, false, _) => asm.emit::<Load256<Reg>>(i),
         (Width::Vex128, false, _) => asm.emit::<Load<true, Reg>>(i),
-        (Width::Vex128, true, true) => asm.emit::<Load<true, Aligned>>(i),
+        (Width::Vex128, true, true) => asm.emit::<Load<true, Aligned<Segmented>>>(i),
         (Width::Vex128, true, false) => asm.emit::<Load<true, Mem<Segmented, u128>>>(i),
         (_, false, _) => asm.emit::<Load<false, Reg>>(i),
-        (_, true, true) => asm.emit::<Load<false, Aligned>>(i),
+        (_, true, true) => {
+            asm.emit_either::<Load<false, Aligned<Long>>, Load<false, Aligned<Segmented>>>(i)
+        }
         (_, true, false) => {
             asm.emit_either::<Load<false, Mem<Long, u128>>, Load<false, Mem<Segmented, u128>>>(i)
         }
@@ -202,17 +204,26 @@ impl<A: Address, T: Scalar> Exec for Store<A, T> {
     }
 }
 
-struct StoreAligned;
+/// A whole register to memory that has to be aligned.
+struct StoreAligned<A>(PhantomData<A>);
 
-impl Exec for StoreAligned {
+impl Exec for StoreAligned<Segmented> {
     const MEMORY: bool = true;
 
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         cpu.want_aligned::<P>(op, 15)?;
-        let value = cpu.xmm(op.r[0]);
-        cpu.store_at::<P, u128>(op, 0, value)?;
-        stored::<P>(cpu, op)
+        Store::<Segmented, u128>::run::<P>(cpu, op)
+    }
+}
+
+impl Exec for StoreAligned<Long> {
+    const MEMORY: bool = true;
+
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        cpu.want_aligned_long::<P>(op)?;
+        Store::<Long, u128>::run::<P>(cpu, op)
     }
 }
 

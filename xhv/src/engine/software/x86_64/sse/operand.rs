@@ -144,6 +144,15 @@ impl Cpu {
         Err(if P::SLOW { self.gp(0) } else { Stop::Miss })
     }
 
+    /// The same for 16 bytes at an address that `access::Long` finds.
+    #[inline(always)]
+    pub(super) fn want_aligned_long<P: Path>(&mut self, op: &Operation) -> Result<(), Stop> {
+        if self.ea_long(op) & 15 == 0 {
+            return Ok(());
+        }
+        Err(if P::SLOW { self.gp(0) } else { Stop::Miss })
+    }
+
     /// Loads from `at` bytes into the memory operand.
     #[inline(always)]
     pub(super) fn load_at<P: Path, T: Scalar>(
@@ -274,11 +283,11 @@ impl<T: Scalar> Source for Mem<Long, T> {
     }
 }
 
-/// Memory, 16 bytes, that has to be aligned.
+/// Memory, 16 bytes, that has to be aligned, found by `A`.
 #[derive(Debug)]
-pub(super) struct Aligned;
+pub(super) struct Aligned<A>(PhantomData<A>);
 
-impl Source for Aligned {
+impl Source for Aligned<Segmented> {
     const MEMORY: bool = true;
 
     #[inline(always)]
@@ -290,5 +299,20 @@ impl Source for Aligned {
     fn get2<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<(u128, u128), Stop> {
         cpu.want_aligned::<P>(op, 31)?;
         <Mem<Segmented, u128> as Source>::get2::<P>(cpu, op)
+    }
+}
+
+impl Source for Aligned<Long> {
+    const MEMORY: bool = true;
+
+    #[inline(always)]
+    fn get<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<u128, Stop> {
+        cpu.want_aligned_long::<P>(op)?;
+        <Mem<Long, u128> as Source>::get::<P>(cpu, op)
+    }
+
+    #[inline(always)]
+    fn get2<P: Path>(cpu: &mut Cpu, op: &Operation) -> Result<(u128, u128), Stop> {
+        <Aligned<Segmented> as Source>::get2::<P>(cpu, op)
     }
 }

@@ -6,7 +6,7 @@ use bytemuck::{cast_mut, cast_ref};
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::super::Done;
-use super::super::access::{Operation, Segmented};
+use super::super::access::{Long, Operation, Segmented};
 use super::super::cpu::Cpu;
 use super::super::decode::{Assembler, Exec};
 use super::operand::{
@@ -89,9 +89,16 @@ fn emit_memory<'a>(
         (8, true) => asm.emit::<Lane<true, Mem<Segmented, u64>>>(i),
         (8, false) => asm.emit::<Lane<false, Mem<Segmented, u64>>>(i),
         (_, true) => asm.emit::<Lane<true, Mem<Segmented, u128>>>(i),
-        (_, false) if number == PXOR => asm.emit::<Frequent<PXOR, Aligned>>(i),
-        (_, false) if number == PADDD => asm.emit::<Frequent<PADDD, Aligned>>(i),
-        (_, false) => asm.emit::<Lane<false, Aligned>>(i),
+        (_, false) if number == PXOR => {
+            asm.emit_either::<Frequent<PXOR, Aligned<Long>>, Frequent<PXOR, Aligned<Segmented>>>(i)
+        }
+        (_, false) if number == PADDD => asm
+            .emit_either::<Frequent<PADDD, Aligned<Long>>, Frequent<PADDD, Aligned<Segmented>>>(i),
+        (_, false) if number == PMULUDQ => asm
+            .emit_either::<Frequent<PMULUDQ, Aligned<Long>>, Frequent<PMULUDQ, Aligned<Segmented>>>(
+                i,
+            ),
+        (_, false) => asm.emit::<Lane<false, Aligned<Segmented>>>(i),
     }
 }
 
@@ -113,6 +120,10 @@ const fn number(mnemonic: Mnemonic, immediate: bool) -> usize {
 
 const PXOR: usize = number(Mnemonic::Pxor, false);
 const PADDD: usize = number(Mnemonic::Paddd, false);
+const PMULUDQ: usize = number(Mnemonic::Pmuludq, false);
+const PSUBD: usize = number(Mnemonic::Psubd, false);
+const PANDN: usize = number(Mnemonic::Pandn, false);
+const PUNPCKLDQ: usize = number(Mnemonic::Punpckldq, false);
 const PADDQ: usize = number(Mnemonic::Paddq, false);
 const PAND: usize = number(Mnemonic::Pand, false);
 const POR: usize = number(Mnemonic::Por, false);
@@ -125,6 +136,8 @@ const UNPCKLPD: usize = number(Mnemonic::Unpcklpd, false);
 const PUNPCKLQDQ: usize = number(Mnemonic::Punpcklqdq, false);
 const PSLLD_I: usize = number(Mnemonic::Pslld, true);
 const PSRLD_I: usize = number(Mnemonic::Psrld, true);
+const PSLLQ_I: usize = number(Mnemonic::Psllq, true);
+const PSRLQ_I: usize = number(Mnemonic::Psrlq, true);
 
 /// Register forms that programs use most get an operation of their own each.
 fn emit_frequent<'a>(i: &Instruction, asm: &'a mut Assembler, number: usize) -> &'a mut Operation {
@@ -143,6 +156,12 @@ fn emit_frequent<'a>(i: &Instruction, asm: &'a mut Assembler, number: usize) -> 
         PUNPCKLQDQ => asm.emit::<Frequent<PUNPCKLQDQ, Reg>>(i),
         PSLLD_I => asm.emit::<Frequent<PSLLD_I, Reg>>(i),
         PSRLD_I => asm.emit::<Frequent<PSRLD_I, Reg>>(i),
+        PSLLQ_I => asm.emit::<Frequent<PSLLQ_I, Reg>>(i),
+        PSRLQ_I => asm.emit::<Frequent<PSRLQ_I, Reg>>(i),
+        PMULUDQ => asm.emit::<Frequent<PMULUDQ, Reg>>(i),
+        PSUBD => asm.emit::<Frequent<PSUBD, Reg>>(i),
+        PANDN => asm.emit::<Frequent<PANDN, Reg>>(i),
+        PUNPCKLDQ => asm.emit::<Frequent<PUNPCKLDQ, Reg>>(i),
         _ => asm.emit::<Lane<false, Reg>>(i),
     }
 }
@@ -189,6 +208,7 @@ fn row(op: &Operation) -> &'static Row {
 struct Lane<const VEX: bool, S>(PhantomData<S>);
 
 impl<const VEX: bool, S: Source> Exec for Lane<VEX, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -205,6 +225,7 @@ impl<const VEX: bool, S: Source> Exec for Lane<VEX, S> {
 struct Wide<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Wide<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -224,6 +245,7 @@ impl<S: Source> Exec for Wide<S> {
 struct Counted<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Counted<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -241,6 +263,7 @@ impl<S: Source> Exec for Counted<S> {
 struct Widened<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Widened<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -341,7 +364,7 @@ fn decode_select(i: &Instruction, asm: &mut Assembler, select: Select) {
         (Width::Vex256, false) => asm.emit::<Selected256<Reg>>(i),
         (Width::Vex128, true) => asm.emit::<Selected<true, Mem<Segmented, u128>>>(i),
         (Width::Vex128, false) => asm.emit::<Selected<true, Reg>>(i),
-        (_, true) => asm.emit::<Selected<false, Aligned>>(i),
+        (_, true) => asm.emit::<Selected<false, Aligned<Segmented>>>(i),
         (_, false) => asm.emit::<Selected<false, Reg>>(i),
     };
     op.r[0] = register(i, 0);
@@ -358,6 +381,7 @@ fn decode_select(i: &Instruction, asm: &mut Assembler, select: Select) {
 struct Selected<const VEX: bool, S>(PhantomData<S>);
 
 impl<const VEX: bool, S: Source> Exec for Selected<VEX, S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]
@@ -373,6 +397,7 @@ impl<const VEX: bool, S: Source> Exec for Selected<VEX, S> {
 struct Selected256<S>(PhantomData<S>);
 
 impl<S: Source> Exec for Selected256<S> {
+    const OUTLINE: bool = true;
     const MEMORY: bool = S::MEMORY;
 
     #[inline(always)]

@@ -15,6 +15,7 @@ pub(super) fn pshufb(a: u128, b: u128, _: u8) -> u128 {
     }))
 }
 
+#[inline]
 pub(super) fn pshufd(_: u128, b: u128, order: u8) -> u128 {
     let lanes: [u32; 4] = cast(b);
     let picked: [u32; 4] = core::array::from_fn(|n| lanes[usize::from(order >> (2 * n) & 3)]);
@@ -64,6 +65,7 @@ pub(super) fn palignr(a: u128, b: u128, by: u8) -> u128 {
 /// Lanes of the low (`$from` = 0) or high half of both sources, in turns.
 macro_rules! unpack {
     ($($low:ident $high:ident $type:ty, $n:literal;)*) => {$(
+        #[inline]
         pub(super) fn $low(a: u128, b: u128, _: u8) -> u128 {
             let (a, b): ([$type; $n], [$type; $n]) = (cast(a), cast(b));
             let lanes: [$type; $n] =

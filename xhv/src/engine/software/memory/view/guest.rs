@@ -1,0 +1,155 @@
+//! Loads and stores by virtual address, through the TLB: what it does not know is not done.
+#![allow(unsafe_code)] // Dereferences the TLB's host addresses: the head of `Tlb` says why they are good.
+
+use super::super::host::{Scalar, update};
+use super::{BESIDE_CODE, REGIMES, View, page_of_last};
+use crate::memory::{Memory, PAGE};
+
+impl View {
+    /// Loads by virtual address; `None` if the TLB does not know it, or if it leaves the page.
+    #[inline(always)]
+    pub(crate) fn load<T: Scalar>(&self, regime: usize, va: u64) -> Option<T> {
+        let entry = self.tlbs[regime % REGIMES].entry(va);
+        if entry.read != page_of_last(va, T::SIZE) {
+            return None;
+        }
+        let host = core::ptr::with_exposed_provenance(entry.addend.wrapping_add(va as usize));
+        // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+        Some(unsafe { T::load(host) })
+    }
+
+    /// Stores by virtual address; `None`, and nothing done, if the TLB does not know it, or if it leaves the page.
+    #[inline(always)]
+    pub(crate) fn store<T: Scalar>(&self, regime: usize, va: u64, value: T) -> Option<()> {
+        let host = self.writable(regime, va, T::SIZE)?;
+        // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+        unsafe { T::store(host, value) };
+        Some(())
+    }
+
+    /// Stores by virtual address to a page that the TLB knows to hold decoded code as well; answers whether the store hit any (then
+    /// [`Attention::CODE`] is set). `None`, and nothing done, as for [`View::store`].
+    #[inline]
+    pub(crate) fn store_beside_code<T: Scalar>(
+        &self,
+        regime: usize,
+        va: u64,
+        value: T,
+    ) -> Option<bool> {
+        let entry = self.tlbs[regime % REGIMES].entry(va);
+        if entry.write != page_of_last(va, T::SIZE) | BESIDE_CODE {
+            return None;
+        }
+        let host = entry.addend.wrapping_add(va as usize);
+        // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+        unsafe { T::store(core::ptr::with_exposed_provenance_mut(host), value) };
+        let memory: *const Memory = core::ptr::with_exposed_provenance(entry.memory);
+        // SAFETY: it lies in the view's current map, which does not change as long as there is an entry (invariant of `Tlb`).
+        let memory = unsafe { &*memory };
+        Some(memory.written((host - memory.as_ptr().addr()) as u64, T::SIZE))
+    }
+
+    /// Whether the TLB knows `size` bytes (at most a page) at `va` as writable.
+    #[inline(always)]
+    pub(crate) fn can_store(&self, regime: usize, va: u64, size: u64) -> bool {
+        self.writable(regime, va, size).is_some()
+    }
+
+    #[inline(always)]
+    fn writable(&self, regime: usize, va: u64, size: u64) -> Option<*mut u8> {
+        let entry = self.tlbs[regime % REGIMES].entry(va);
+        (entry.write == page_of_last(va, size))
+            .then(|| core::ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(va as usize)))
+    }
+
+    /// Loads, changes and stores in one atomic step; answers what was there. `None` (nothing done) if the TLB does not
+    /// know the address, or if it is not aligned to the size. `change` may be called more than once.
+    #[inline(always)]
+    pub(crate) fn update<T: Scalar>(
+        &self,
+        regime: usize,
+        va: u64,
+        change: impl FnMut(T) -> T,
+    ) -> Option<T> {
+        if !va.is_multiple_of(T::SIZE) {
+            return None;
+        }
+        let host = self.writable(regime, va, T::SIZE)?;
+        // SAFETY: aligned, and the bytes lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+        Some(unsafe { update(host, change) })
+    }
+
+    /// Loads, changes and stores, not atomically; answers what was there. `None`, and nothing done, as for [`View::store`].
+    #[inline(always)]
+    pub(crate) fn modify<T: Scalar>(
+        &self,
+        regime: usize,
+        va: u64,
+        mut change: impl FnMut(T) -> T,
+    ) -> Option<T> {
+        let host = self.writable(regime, va, T::SIZE)?;
+        // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`). A write tag
+        // is only given to pages that may be read.
+        let old = unsafe { T::load(host) };
+        // SAFETY: as above.
+        unsafe { T::store(host, change(old)) };
+        Some(old)
+    }
+
+    /// Copies `len` bytes, lowest address first in steps of `step` bytes, as a repeated string instruction would, if both
+    /// ranges lie within a page that the TLB knows. `None`, and nothing done, else.
+    pub(crate) fn copy(
+        &self,
+        regime: usize,
+        to: u64,
+        from: u64,
+        len: u64,
+        step: u64,
+    ) -> Option<()> {
+        let entry = self.tlbs[regime % REGIMES].entry(from);
+        if len == 0 || entry.read != page_of_last(from, len) || from & !(PAGE - 1) != entry.read {
+            return None;
+        }
+        if to & !(PAGE - 1) != page_of_last(to, len) {
+            return None;
+        }
+        let target = self.writable(regime, to, len)?;
+        let source: *const u8 =
+            core::ptr::with_exposed_provenance(entry.addend.wrapping_add(from as usize));
+        let ahead = (target as usize).wrapping_sub(source as usize);
+        if ahead != 0 && ahead < len as usize {
+            // The ranges overlap so that the copy repeats itself.
+            for at in (0..len as usize).step_by(step.max(1) as usize) {
+                let step = (step.max(1) as usize).min(len as usize - at);
+                // SAFETY: `at + step` is at most `len`, and both ranges lie in live pages (invariant of `Tlb`).
+                unsafe { core::ptr::copy(source.wrapping_add(at), target.wrapping_add(at), step) };
+            }
+        } else {
+            // SAFETY: both ranges lie in live pages (invariant of `Tlb`).
+            unsafe { core::ptr::copy(source, target, len as usize) };
+        }
+        Some(())
+    }
+
+    /// Stores `count` times `value` from `va` upwards, if all of it lies in a page that the TLB knows. `None`, and nothing done, else.
+    pub(crate) fn fill_with<T: Scalar>(
+        &self,
+        regime: usize,
+        va: u64,
+        count: u64,
+        value: T,
+    ) -> Option<()> {
+        let len = count
+            .checked_mul(T::SIZE)
+            .filter(|&len| len != 0 && len <= PAGE)?;
+        if va & !(PAGE - 1) != page_of_last(va, len) {
+            return None;
+        }
+        let host = self.writable(regime, va, len)?;
+        for at in 0..count {
+            // SAFETY: all of the range lies in a live page (invariant of `Tlb`).
+            unsafe { T::store(host.wrapping_add((at * T::SIZE) as usize), value) };
+        }
+        Some(())
+    }
+}

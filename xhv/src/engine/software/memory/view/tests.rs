@@ -1,0 +1,196 @@
+//! The TLB's hits and misses, code that is written, changes of the map under a running vCPU.
+
+use super::*;
+use crate::engine::software::memory::Mapping;
+use crate::memory::Memory;
+
+const RWX: Rights = Rights {
+    read: true,
+    write: true,
+};
+
+fn view(pages: u64) -> (View, Memory) {
+    let memory = Memory::new(pages * PAGE).unwrap();
+    let space = Arc::new(AddressSpace::default());
+    let mapping = Mapping {
+        gpa: 0x1_0000,
+        size: pages * PAGE,
+        memory: memory.clone(),
+        offset: 0,
+        permissions: Permissions::ALL,
+    };
+    space.map(mapping).unwrap();
+    let mut view = View::new(space);
+    view.enter();
+    (view, memory)
+}
+
+#[test]
+fn hits_stay_in_their_page() {
+    let (mut view, memory) = view(4);
+    memory.write(0xffc, &0x1122_3344_u32.to_le_bytes()).unwrap();
+    assert_eq!(view.load::<u32>(0, 0x5ffc), None);
+    view.fill(0, 0x5000, 0x1_0000, RWX);
+    assert_eq!(view.load::<u32>(0, 0x5ffc), Some(0x1122_3344));
+    assert_eq!(view.load::<u32>(0, 0x5ffd), None, "leaves the page");
+    assert_eq!(view.load::<u32>(1, 0x5ffc), None, "another regime");
+    assert_eq!(view.store(0, 0x5ffe, 7_u32), None);
+    assert_eq!(view.store(0, 0x5ff8, 7_u32), Some(()));
+    assert_eq!(
+        view.load_physical::<u64>(0x1_0ff8),
+        Ok(0x1122_3344_0000_0007)
+    );
+    assert_eq!(
+        view.load::<u64>(0, 0x4fff),
+        None,
+        "ends in the page, starts before"
+    );
+    view.flush_page(0x5123);
+    assert_eq!(view.load::<u32>(0, 0x5ffc), None);
+}
+
+#[test]
+fn the_last_page_of_the_address_space() {
+    let (mut view, _memory) = view(4);
+    view.fill(0, !0xfff, 0x1_0000, RWX);
+    view.fill(0, 0, 0x1_1000, RWX);
+    assert_eq!(view.load::<u8>(0, !0), Some(0));
+    assert_eq!(view.load::<u16>(0, !0), None);
+}
+
+#[test]
+fn physical_accesses_fault_at_the_end() {
+    let (view, _memory) = view(4);
+    assert_eq!(
+        view.load_physical::<u8>(0),
+        Err(Fault {
+            gpa: 0,
+            permissions: None
+        })
+    );
+    assert_eq!(
+        view.load_physical::<u16>(0x1_3fff),
+        Err(Fault {
+            gpa: 0x1_4000,
+            permissions: None
+        })
+    );
+    assert_eq!(view.store_physical(0x1_3ffe, 5_u16), Ok(()));
+    assert_eq!(view.update_physical(0x1_3ffe, |old: u16| old + 1), Ok(5));
+    assert_eq!(view.load_physical::<u16>(0x1_3ffe), Ok(6));
+}
+
+#[test]
+fn code_cannot_be_written_unnoticed() {
+    let (mut view, memory) = view(4);
+    view.fill(0, 0, 0x1_0000, RWX);
+    assert!(view.can_store(0, 0, 8));
+    assert_eq!(view.mark_code(0x1_0040, 3), Ok(true));
+    assert!(
+        view.refresh(),
+        "a shoot-down reaches the vCPU that asked for it too"
+    );
+    view.fill(0, 0, 0x1_0000, RWX);
+    assert!(!view.can_store(0, 0, 8));
+    assert_eq!(view.load::<u8>(0, 0), Some(0));
+    view.store_physical(0x1_0000, 1_u8).unwrap();
+    assert_eq!(view.slot().attention(), 0, "another line");
+    view.store_physical(0x1_003c, 1_u64).unwrap();
+    assert_eq!(view.slot().attention(), Attention::CODE);
+    let stale = view.slot().take_stale();
+    assert_eq!(
+        (stale.len(), stale[0].memory, stale[0].page, stale[0].lines),
+        (1, memory.id(), 0, 0b11)
+    );
+}
+
+#[test]
+fn unmap_waits_for_running_vcpus() {
+    let (mut view, _memory) = view(4);
+    view.fill(0, 0, 0x1_0000, RWX);
+    let space = view.space().clone();
+    let unmap = std::thread::spawn(move || space.unmap(0x1_0000, 0x1000));
+    while view.slot().attention() & Attention::MAP == 0 {
+        std::thread::yield_now();
+    }
+    assert!(!unmap.is_finished());
+    assert_eq!(view.load::<u8>(0, 0), Some(0));
+    assert!(view.refresh());
+    assert_eq!(unmap.join().unwrap(), Ok(()));
+    assert_eq!(view.load::<u8>(0, 0), None);
+    assert_eq!(
+        view.load_physical::<u8>(0x1_0000),
+        Err(Fault {
+            gpa: 0x1_0000,
+            permissions: None
+        })
+    );
+}
+
+#[test]
+fn copies_repeat_as_string_instructions_do() {
+    let (mut view, memory) = view(4);
+    view.fill(0, 0, 0x1_0000, RWX);
+    memory.write(0, &[1, 2, 3]).unwrap();
+    assert_eq!(view.copy(0, 1, 0, 4, 1), Some(()));
+    assert_eq!(view.load::<u64>(0, 0), Some(0x01_0101_0101));
+    assert_eq!(view.copy(0, 0xfff, 0, 2, 1), None);
+    assert_eq!(view.fill_with(0, 0x10, 2, 0xabcd_u16), Some(()));
+    assert_eq!(view.load::<u64>(0, 0x10), Some(0xabcd_abcd));
+    assert_eq!(view.fill_with(0, 0xffe, 2, 0xabcd_u16), None);
+}
+
+#[test]
+fn atomics_of_two_vcpus_meet() {
+    let (mut one, _memory) = view(4);
+    let space = one.space().clone();
+    one.fill(0, 0, 0x1_0000, RWX);
+    let other = std::thread::spawn(move || {
+        let mut two = View::new(space);
+        two.enter();
+        two.fill(0, 0x8000, 0x1_0000, RWX);
+        assert_eq!(
+            two.update(0, 0x8008, |old: u128| old + 1),
+            None,
+            "not aligned"
+        );
+        (0..50_000).for_each(|_| assert!(two.update(0, 0x8010, |old: u128| old + 1).is_some()));
+    });
+    (0..50_000).for_each(|_| assert!(one.update(0, 0x10, |old: u128| old + 1).is_some()));
+    other.join().unwrap();
+    assert_eq!(one.load::<u128>(0, 0x10), Some(100_000));
+}
+
+#[test]
+fn data_beside_code_are_stored_and_code_is_noticed() {
+    let (mut view, memory) = view(4);
+    view.fill(0, 0x2000, 0x1_1000, RWX);
+    assert_eq!(
+        view.store_beside_code(0, 0x2000, 1_u8),
+        None,
+        "no code there"
+    );
+    view.mark_code(0x1_1040, 3).unwrap();
+    view.refresh();
+    view.fill(0, 0x2000, 0x1_1000, RWX);
+    assert_eq!(view.store(0, 0x2000, 1_u8), None);
+    assert_eq!(view.modify(0, 0x2000, |old: u8| old), None);
+    assert_eq!(view.store_beside_code(0, 0x2008, 0x1122_u16), Some(false));
+    assert_eq!(view.slot().attention(), 0);
+    assert_eq!(view.store_beside_code(0, 0x203f, 0x3344_u16), Some(true));
+    assert_eq!(view.slot().attention(), Attention::CODE);
+    assert_eq!(
+        view.store_beside_code(0, 0x2fff, 0_u16),
+        None,
+        "leaves the page"
+    );
+    let mut bytes = [0; 0x40];
+    memory.read(0x1008, &mut bytes).unwrap();
+    assert_eq!((bytes[0], bytes[0x37], bytes[0x38]), (0x22, 0x44, 0x33));
+    let read_only = Rights {
+        write: false,
+        ..RWX
+    };
+    view.fill(0, 0x2000, 0x1_1000, read_only);
+    assert_eq!(view.store_beside_code(0, 0x2008, 0_u8), None);
+}
