@@ -4,3 +4,4 @@ mod dos;
 mod hello_arm;
 mod kernels;
 mod support;
+mod unikernel;

@@ -1,8 +1,10 @@
 //! Builds an example in the profile of the test and runs it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The workspace.
 pub fn root() -> PathBuf {
@@ -27,6 +29,12 @@ fn build(package: &str, what: &[&str]) -> PathBuf {
         .parent()
         .and_then(Path::parent)
         .expect("the test lies in the target folder");
+    // Once for each: cargo would look through the workspace every time.
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.insert(format!("{package} {what:?}")) {
+        return profile.to_owned();
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build
@@ -36,8 +44,8 @@ fn build(package: &str, what: &[&str]) -> PathBuf {
     if profile.ends_with("release") {
         build.arg("--release");
     }
-    let built = build.status().expect("cargo runs");
-    assert!(built.success(), "{what:?} of {package} does not build");
+    let status = build.status().expect("cargo runs");
+    assert!(status.success(), "{what:?} of {package} does not build");
     profile.to_owned()
 }
 

@@ -138,6 +138,11 @@ pub enum Error {
         /// What is wrong there.
         why: String,
     },
+    /// The guest did what nobody here can answer, or ended its machine.
+    Guest {
+        /// What, in words.
+        what: String,
+    },
     /// An access outside of a memory, or of what a guest has mapped.
     OutOfRange {
         /// Where the access starts: an offset or a guest-physical address.
@@ -169,6 +174,7 @@ impl fmt::Display for Error {
                 cause,
             } => write!(f, "{verb} {row}: {code}: {cause}"),
             Self::NoEngine { why } => write!(f, "no engine: {why}"),
+            Self::Guest { what } => write!(f, "the guest: {what}"),
             Self::Missing { call, what } => write!(f, "{call}: {what}"),
             Self::Snapshot { place, why } if place.is_empty() => write!(f, "snapshot: {why}"),
             Self::Snapshot { place, why } => write!(f, "snapshot, {place}: {why}"),
@@ -181,6 +187,13 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// For code that moves bytes between guests and files: the error is inside.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
 
 impl Error {
     /// The engine's code, where the engine was asked.

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use crate::debug::Traps;
 use crate::error::Error;
 use crate::memory::{Memory, Permissions, lock};
+use crate::scalar::Scalar;
 
 /// A guest-physical address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -212,6 +213,18 @@ impl GuestMemory {
         }
         lock(&self.0).mark(gpa, bytes.len() as u64);
         Ok(())
+    }
+
+    /// A little-endian number.
+    pub(crate) fn read_value<T: Scalar>(&self, gpa: u64) -> Result<T, Error> {
+        let mut bytes = [0; 16];
+        let (value, _) = bytes.split_at_mut(T::SIZE);
+        self.read(gpa, value)?;
+        Ok(T::from_le(u128::from_le_bytes(bytes)))
+    }
+
+    pub(crate) fn write_value<T: Scalar>(&self, gpa: u64, value: T) -> Result<(), Error> {
+        self.write(gpa, &value.to_le().to_le_bytes()[..T::SIZE])
     }
 
     /// The memory behind a range that lies in one mapping: the usual case.

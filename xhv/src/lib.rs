@@ -33,7 +33,9 @@
 //! |---|---|
 //! | Intel guests: VM, vCPU, exits, snapshots, tables, raw functions | [`x86_64`] |
 //! | Apple-silicon guests: the same | [`aarch64`] |
-//! | Guest memory | [`Memory`], [`Gpa`], [`Permissions`] |
+//! | Guest memory, and page tables in it | [`Memory`], [`Gpa`], [`Permissions`], [`PageTables`], [`GuestAccess`] |
+//! | What tells a guest of its machine | [`DeviceNode`] |
+//! | Hermit's unikernels (feature `hermit`) | `hermit` |
 //! | Engines, and what this host offers | [`Engine`], [`Host`] |
 //! | Debugging guests: breakpoints, watchpoints, single step | [`debug`] |
 //! | vCPUs and threads | [`VcpuHandle`], [`VcpuThread`], [`time`] |
@@ -55,12 +57,17 @@ extern crate self as xhv;
 
 pub mod aarch64;
 pub mod debug;
+mod device_tree;
 mod engine;
 mod error;
+mod guest_access;
 mod guest_memory;
 mod handle;
+#[cfg(feature = "hermit")]
+pub mod hermit;
 mod host;
 mod memory;
+mod page_tables;
 mod scalar;
 mod thread;
 pub mod time;
@@ -68,13 +75,16 @@ pub mod typed;
 mod vm_state;
 pub mod x86_64;
 
+pub use device_tree::{DeviceNode, PropertyValue};
 pub use error::{Code, Error};
+pub use guest_access::{GuestAccess, GuestAddress};
 pub use guest_memory::{Gpa, Mapping};
 pub use handle::VcpuHandle;
 pub use host::{Architecture, Engine, Host};
 pub use memory::{Memory, Permissions, host_page_size};
+pub use page_tables::{PageKind, PageSize, PageTables};
 pub use scalar::Scalar;
-pub use thread::VcpuThread;
+pub use thread::{VcpuThread, join_first};
 pub use vm_state::{SavedMemory, VmState};
 pub use xhv_macros::spec;
 

@@ -1,6 +1,6 @@
-//! Numbers in guest memory, for the typed accesses of both architectures' VMs.
+//! Numbers in guest memory, which is little-endian on both architectures.
 
-/// A number in guest memory, little-endian.
+/// An integer that `read_value` and `write_value` move.
 pub trait Scalar: Copy + sealed::Sealed {
     /// Bytes.
     const SIZE: usize;
@@ -29,4 +29,4 @@ macro_rules! scalars {
         }
     )*};
 }
-scalars!(u8 u16 u32 u64 u128);
+scalars!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);

@@ -1,8 +1,9 @@
 //! A vCPU on a thread of its own: the framework binds each vCPU to the thread that creates it. Shared by both architectures.
 
 use core::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::error::Error;
@@ -47,7 +48,22 @@ impl<V> Jobs<V> {
 pub struct VcpuThread<V, R> {
     handle: VcpuHandle,
     jobs: Arc<Jobs<V>>,
+    ended: Arc<AtomicBool>,
     thread: JoinHandle<Option<R>>,
+}
+
+/// Told whenever a vCPU's thread ends: what [`join_first`] waits for. One for all: threads end seldom.
+static ENDS: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
+/// Tells, also when the thread's body panics.
+struct End(Arc<AtomicBool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _told = lock(&ENDS.0);
+        self.0.store(true, Ordering::Release);
+        ENDS.1.notify_all();
+    }
 }
 
 impl<V, R> fmt::Debug for VcpuThread<V, R> {
@@ -75,10 +91,13 @@ where
         call: "Vm::spawn_vcpu",
         why,
     };
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = End(ended.clone());
     let (sender, receiver): (Sender<Born<V>>, Receiver<Born<V>>) = channel();
     let thread = std::thread::Builder::new()
         .name("xhv-vcpu".to_owned())
         .spawn(move || {
+            let _end = end;
             let mut vcpu = match create() {
                 Ok(vcpu) => vcpu,
                 Err(error) => {
@@ -97,8 +116,22 @@ where
     Ok(VcpuThread {
         handle,
         jobs,
+        ended,
         thread,
     })
+}
+
+/// Waits until one of a machine's threads ends, cancels the others, waits for them too, and answers all in the order given: for
+/// machines that end when the first of their vCPUs does. The bodies have to end when their vCPU is canceled.
+pub fn join_first<V: 'static, R>(threads: Vec<VcpuThread<V, R>>) -> Vec<std::thread::Result<R>> {
+    let mut guard = lock(&ENDS.0);
+    let is_over = |thread: &VcpuThread<V, R>| thread.ended.load(Ordering::Acquire);
+    while !threads.is_empty() && !threads.iter().any(is_over) {
+        guard = ENDS.1.wait(guard).unwrap_or_else(PoisonError::into_inner);
+    }
+    drop(guard);
+    threads.iter().for_each(VcpuThread::cancel);
+    threads.into_iter().map(VcpuThread::join).collect()
 }
 
 impl<V: 'static, R> VcpuThread<V, R> {

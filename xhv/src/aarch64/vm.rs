@@ -231,10 +231,7 @@ impl Vm {
     /// # Errors
     /// As [`Vm::read`].
     pub fn read_value<T: Scalar>(&self, gpa: impl Into<Gpa>) -> Result<T, Error> {
-        let mut bytes = [0; 16];
-        let (value, _) = bytes.split_at_mut(T::SIZE);
-        self.read(gpa, value)?;
-        Ok(T::from_le(u128::from_le_bytes(bytes)))
+        self.0.memory.read_value(gpa.into().0)
     }
 
     /// Writes a little-endian number.
@@ -242,7 +239,7 @@ impl Vm {
     /// # Errors
     /// As [`Vm::write`].
     pub fn write_value<T: Scalar>(&self, gpa: impl Into<Gpa>, value: T) -> Result<(), Error> {
-        self.write(gpa, &value.to_le().to_le_bytes()[..T::SIZE])
+        self.0.memory.write_value(gpa.into().0, value)
     }
 
     /// Begins to track which pages of a range the guest or [`Vm::write`] writes to. Pages have [`Vm::granule`] bytes.

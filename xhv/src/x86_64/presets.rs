@@ -16,6 +16,7 @@ use super::vmcs::{
 };
 use crate::error::Error;
 use crate::guest_memory::Gpa;
+use crate::page_tables::{Format, PageTables};
 use crate::typed::{RawWrite, space};
 
 /// A segment register.
@@ -321,8 +322,39 @@ impl Vcpu {
 const TABLE: u64 = 7;
 /// The entry is a page by itself.
 const LARGE: u64 = 0x80;
+/// Present, writable: the guest's kernel's own. Devices have PCD and PWT besides, and XD.
+const FORMAT: Format = Format {
+    table: 3,
+    memory: [3, 3 | LARGE],
+    device: [0x18 | 3 | 1 << 63, 0x18 | 3 | LARGE | 1 << 63],
+};
+/// Null, 64-bit code and data with selectors 8 and 16: the segments of [`Vcpu::set_long_mode64`].
+const FLAT_GDT: [u64; 3] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
+
+impl Vcpu {
+    /// Writes a GDT with the segments of [`Vcpu::set_long_mode64`] to `gpa`, 24 bytes, and loads GDTR with it, for a guest that loads
+    /// segment registers before it has a GDT of its own. The address is the linear one too.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if there is no memory, [`Error::Row`] if the engine refuses.
+    pub fn set_flat_gdt(&mut self, gpa: Gpa) -> Result<(), Error> {
+        let bytes = FLAT_GDT.map(u64::to_le_bytes).concat();
+        self.vm.write(gpa, &bytes)?;
+        self.write(vmcs::GUEST_GDTR_BASE, gpa.0)?;
+        self.write(vmcs::GUEST_GDTR_LIMIT, bytes.len() as u32 - 1)
+    }
+}
 
 impl Vm {
+    /// Page tables for 64-bit mode, which lie in `area`: pages of the kernel's, writable and executable. See
+    /// [`Vcpu::set_long_mode64`].
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the area is not made of pages, [`Error::OutOfRange`] if there is no memory.
+    pub fn page_tables(&self, area: core::ops::Range<Gpa>) -> Result<PageTables<'_>, Error> {
+        PageTables::new(self.memory(), FORMAT, area)
+    }
+
     /// Writes page tables for 64-bit mode that map linear addresses to themselves, in pages of 2 MiB, from 0 to `size` (rounded up to
     /// GiB, at most 512): for user and supervisor, writable and executable. Answers the address behind the tables, which take
     /// 8 KiB and 4 KiB more for each GiB.

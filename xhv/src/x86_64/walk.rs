@@ -215,6 +215,17 @@ fn page(entry: u64, linear: u64, shift: u32, size: u64) -> u64 {
     base | offset
 }
 
+/// An error unless as much was copied as was wanted.
+fn all(address: u64, wanted: usize, done: usize) -> Result<(), Error> {
+    if done == wanted {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        address: address.wrapping_add(done as u64),
+        size: (wanted - done) as u64,
+    })
+}
+
 impl Vcpu {
     /// The guest-physical address behind a linear one, by the guest's page tables and present privilege.
     ///
@@ -254,6 +265,22 @@ impl Vcpu {
         // A supervisor with SMAP lifted may read everything that is present.
         (paging.user, paging.alignment_check) = (false, true);
         Ok(paging.walk(&self.memory, linear, Access::Read).ok())
+    }
+
+    /// Reads guest memory by virtual (linear) address, across pages: [`Vcpu::read_linear`] that wants all.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] with the first address that has no memory; otherwise as [`Vcpu::translate`].
+    pub fn read_virtual(&self, address: u64, out: &mut [u8]) -> Result<(), Error> {
+        all(address, out.len(), self.read_linear(address, out)?)
+    }
+
+    /// Writes guest memory by virtual (linear) address, across pages: [`Vcpu::write_linear`] that wants all.
+    ///
+    /// # Errors
+    /// As [`Vcpu::read_virtual`]; what lies before the address that failed is written.
+    pub fn write_virtual(&self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        all(address, bytes.len(), self.write_linear(address, bytes)?)
     }
 
     /// Copies instruction bytes; answers how many could be fetched.

@@ -7,8 +7,11 @@
 //! | `system` | CPUID, MSRs, control registers, XSETBV, HLT, VMCALL |
 //! | `event` | exceptions, and what is handed over raw |
 //! | `apic` | what the engine's local APIC asks for |
+//!
+//! `default` answers them all as a machine without devices does.
 
 mod apic;
+mod default;
 mod event;
 mod io;
 mod mmio;
