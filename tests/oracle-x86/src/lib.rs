@@ -6,6 +6,8 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(unsafe_code)] // Maps memory at fixed addresses and runs machine code: that is what it is for.
 
+pub mod narrow;
+
 use core::arch::naked_asm;
 use std::sync::{Mutex, MutexGuard};
 

@@ -496,7 +496,7 @@ impl Cpu {
     #[inline(never)]
     pub(crate) fn end_early(&mut self, op: &Operation) -> Done {
         self.code_hit = false;
-        self.rip = self.next_rip(op) & self.mode.code.mask();
+        self.rip = self.next_rip(op) & self.mode.linear_mask;
         self.retired += u64::from(op.x[2]);
         Ok(crate::engine::software::dispatch::Flow::End)
     }

@@ -477,7 +477,9 @@ fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
             break;
         }
         decoder.decode_out(&mut instruction);
-        if decoder.last_error() == DecoderError::NoMoreBytes {
+        // The decoder calls it invalid to be longer than 15 bytes; for a CPU that is #GP(0).
+        let too_long = instruction.is_invalid() && decoder.position() - at >= INSTRUCTION as usize;
+        if too_long || decoder.last_error() == DecoderError::NoMoreBytes {
             break;
         }
         assembler.instruction(&instruction, at as u16);

@@ -105,7 +105,7 @@ pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
         | EventKind::PrivilegedSoftwareException => event.len,
         _ => 0,
     };
-    let rip = cpu.rip.wrapping_add(u64::from(len)) & cpu.mode.code.mask();
+    let rip = cpu.rip.wrapping_add(u64::from(len)) & cpu.mode.linear_mask;
     let mut flags = cpu.flags();
     if event.kind == EventKind::Fault && event.vector != 1 {
         flags |= Rflags::RF;

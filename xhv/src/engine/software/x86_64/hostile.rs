@@ -1,51 +1,10 @@
 //! Guests that mean harm: random bytes as code in every mode, random page tables. Nothing may panic, and every run has to end.
 
 use super::blocks::Blocks;
-use super::cpu::{Cpu, Cr, Exception, Exit, Segment};
-use super::run::World;
-use super::tests::{Bare, Machine};
-use crate::engine::software::dispatch::Stop;
+use super::cpu::{Cpu, Cr, Segment};
+use super::tests::{Bounded, Machine};
 
 const PAGES: u64 = 64;
-/// Exit reason of a run that has been long enough.
-const ENOUGH: u16 = 0xfff;
-/// Instructions (and a quantum) after which a run is stopped.
-const LONG: u64 = 4000;
-
-/// As [`Bare`], but no run is long.
-struct Bounded;
-
-impl World for Bounded {
-    fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
-        Bare::boundary(cpu)?;
-        if cpu.retired > LONG {
-            return Err(cpu.exit(Exit {
-                reason: ENOUGH,
-                ..Exit::default()
-            }));
-        }
-        // A repetition that does not get anywhere does not retire anything.
-        cpu.retired += 100;
-        Ok(())
-    }
-
-    fn exception(cpu: &mut Cpu, exception: Exception) -> Result<(), Stop> {
-        Bare::exception(cpu, exception)
-    }
-
-    fn wait(cpu: &mut Cpu) -> Result<(), Stop> {
-        Bare::wait(cpu)
-    }
-
-    fn attention(cpu: &mut Cpu, bits: u32) -> Result<(), Stop> {
-        Bare::attention(cpu, bits)
-    }
-
-    fn steps(_: &Cpu) -> bool {
-        false
-    }
-}
-
 struct Random(u64);
 
 impl Random {

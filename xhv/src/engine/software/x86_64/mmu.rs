@@ -164,7 +164,9 @@ impl Cpu {
 
     /// What the protection key of a user page takes away: reading, and (for writes with CR0.WP or from user mode) writing.
     fn key_rights(&self, page: &Page) -> (bool, bool) {
-        if self.cr4 & Cr::CR4_PKE == 0 || !page.us {
+        // Keys are a part of 4-level and 5-level paging only.
+        let keyed = matches!(self.mode.paging, Paging::Level4 | Paging::Level5);
+        if self.cr4 & Cr::CR4_PKE == 0 || !page.us || !keyed {
             return (false, false);
         }
         let bits = self.pkru >> (2 * u32::from(page.key));

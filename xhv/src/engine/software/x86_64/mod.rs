@@ -38,11 +38,15 @@ pub(crate) mod iret;
 pub(crate) mod mmu;
 pub(crate) mod mode;
 pub(crate) mod msr;
+#[cfg(test)]
+mod offered;
 pub(crate) mod operand;
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod oracle;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod oracle_integer;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod oracle_narrow;
 pub(crate) mod pio;
 pub(crate) mod register;
 pub(crate) mod run;

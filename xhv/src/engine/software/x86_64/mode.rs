@@ -88,7 +88,8 @@ pub(crate) struct Mode {
     /// IA-32e mode: 64-bit or compatibility.
     pub(crate) long: bool,
     pub(crate) regime: usize,
-    /// What linear addresses are truncated to.
+    /// What linear addresses are truncated to, and instruction pointers that run on: in 16-bit code too the next instruction's may be
+    /// 10000H, which is beyond the segment.
     pub(crate) linear_mask: u64,
     /// What instruction pointers are truncated to: the code size.
     pub(crate) ip_mask: u64,

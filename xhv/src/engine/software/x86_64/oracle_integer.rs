@@ -14,7 +14,7 @@ use crate::engine::software::memory::Mapping;
 use crate::memory::{Memory, Permissions};
 
 /// Status flags and DF.
-const FLAGS: u64 = 0xcd5;
+pub(super) const FLAGS: u64 = 0xcd5;
 
 /// The engine and the host, with the same memory.
 pub(super) struct Pair {
@@ -255,7 +255,7 @@ fn generate_vex(random: &mut Random) -> Vec<u8> {
 }
 
 /// Whether the engine has to have the instruction, and the host has it.
-fn is_wanted(instruction: &Instruction, missing: &mut BTreeSet<String>) -> bool {
+pub(super) fn is_wanted(instruction: &Instruction, missing: &mut BTreeSet<String>) -> bool {
     let host = |feature: CpuidFeature| {
         use std::arch::is_x86_feature_detected as has;
         match feature {
@@ -342,7 +342,7 @@ fn place(instruction: &Instruction, state: &mut State, random: &mut Random) -> b
 }
 
 /// Flags to compare: those that are not undefined, and in shifts not undefined by the count.
-fn defined(instruction: &Instruction) -> u64 {
+pub(super) fn defined(instruction: &Instruction) -> u64 {
     use iced_x86::RflagsBits as Bits;
     let undefined = instruction.rflags_undefined();
     let bits = [
@@ -359,7 +359,7 @@ fn defined(instruction: &Instruction) -> u64 {
 }
 
 /// Cases that leave the destination itself undefined.
-fn is_undefined(instruction: &Instruction, state: &State) -> bool {
+pub(super) fn is_undefined(instruction: &Instruction, state: &State) -> bool {
     let word = instruction.op0_kind() == OpKind::Register && instruction.op0_register().size() == 2
         || instruction.memory_size().size() == 2;
     match instruction.mnemonic() {

@@ -280,7 +280,7 @@ fn invpcid(cpu: &mut Cpu, op: &Operation) -> Done {
         exit.info = information(op) | u32::from(op.r[0] & 15) << 28;
         return Err(cpu.exit(exit));
     }
-    let kind = cpu.gpr[usize::from(op.r[0] & 15)];
+    let kind = cpu.gpr[usize::from(op.r[0] & 15)] & cpu.mode.linear_mask;
     let (offset, seg) = (cpu.ea(op), cpu.seg_of(op));
     let low = cpu.load::<Slow, u64>(seg, offset)?;
     let high = cpu.load::<Slow, u64>(seg, offset.wrapping_add(8))?;

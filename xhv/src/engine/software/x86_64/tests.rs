@@ -60,6 +60,45 @@ impl World for Bare {
     }
 }
 
+/// Exit reason of a run that has been long enough.
+const ENOUGH: u16 = 0xfff;
+/// Instructions (and a quantum) after which a run is stopped.
+const LONG: u64 = 4000;
+
+/// As [`Bare`], but no run is long.
+pub(super) struct Bounded;
+
+impl World for Bounded {
+    fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
+        Bare::boundary(cpu)?;
+        if cpu.retired > LONG {
+            return Err(cpu.exit(Exit {
+                reason: ENOUGH,
+                ..Exit::default()
+            }));
+        }
+        // A repetition that does not get anywhere does not retire anything.
+        cpu.retired += 100;
+        Ok(())
+    }
+
+    fn exception(cpu: &mut Cpu, exception: Exception) -> Result<(), Stop> {
+        Bare::exception(cpu, exception)
+    }
+
+    fn wait(cpu: &mut Cpu) -> Result<(), Stop> {
+        Bare::wait(cpu)
+    }
+
+    fn attention(cpu: &mut Cpu, bits: u32) -> Result<(), Stop> {
+        Bare::attention(cpu, bits)
+    }
+
+    fn steps(_: &Cpu) -> bool {
+        false
+    }
+}
+
 /// A CPU with memory, and its decoded code.
 pub(super) struct Machine {
     pub(super) cpu: Cpu,
@@ -290,4 +329,69 @@ fn an_instruction_on_two_pages_is_kept_and_watched() {
     machine.cpu.gpr[2] = 0;
     expect_ud(machine.run());
     assert_eq!((machine.cpu.gpr[1], machine.cpu.gpr[2]), (3, 15));
+}
+
+#[test]
+fn an_instruction_has_15_bytes_at_most() {
+    for prefixes in [14, 15, 30] {
+        let code = [vec![0x66; prefixes], vec![0x90, 0x0f, 0x0b]].concat();
+        // In the middle of a page, and across its end.
+        for at in [0x1000_u64, 0x1ff8, 0x1ff1] {
+            for mut machine in [Machine::real(32, &[]), Machine::long(32, &[])] {
+                machine.memory.write(at, &code).unwrap();
+                machine.cpu.rip = at;
+                let exit = machine.run();
+                let expected = if prefixes == 14 {
+                    (6, at + 15)
+                } else {
+                    (13, at)
+                };
+                assert_eq!(
+                    (exit.qualification, machine.cpu.rip),
+                    expected,
+                    "{prefixes}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn code_that_runs_off_its_segment() {
+    // nop at the end of a segment of 64 KiB: the next instruction would lie at 10000H, which is no wrap but #GP(0).
+    let mut machine = Machine::real(32, &[]);
+    machine.memory.write(0xffff, &[0x90]).unwrap();
+    machine.cpu.rip = 0xffff;
+    let exit = machine.run();
+    assert_eq!((exit.qualification, machine.cpu.rip), (13, 0x1_0000));
+    // loop out of the segment: the fault has not counted.
+    let mut machine = Machine::flat(32, &[]);
+    machine.cpu.seg[1].limit = 0xffff;
+    machine.cpu.update_mode();
+    machine.memory.write(0xfffe, &[0xe2, 0x16]).unwrap();
+    (machine.cpu.rip, machine.cpu.gpr[1]) = (0xfffe, 5);
+    let exit = machine.run();
+    assert_eq!((exit.qualification, machine.cpu.rip), (13, 0xfffe));
+    assert_eq!(machine.cpu.gpr[1], 5);
+}
+
+#[test]
+fn protection_keys_are_not_for_32_bit_paging() {
+    use iced_x86::code_asm::{CodeAssembler, eax, ptr};
+    let mut a = CodeAssembler::new(32).unwrap();
+    a.mov(eax, ptr(0x4000)).unwrap();
+    a.ud2().unwrap();
+    let mut machine = Machine::flat(32, &a.assemble(0x1000).unwrap());
+    // One page of 4 MiB, mapped to itself.
+    machine
+        .memory
+        .write(0x1f000, &0x87_u32.to_le_bytes())
+        .unwrap();
+    let cpu = &mut machine.cpu;
+    cpu.cr3 = 0x1f000;
+    cpu.cr4 |= Cr::CR4_PSE | Cr::CR4_PKE;
+    cpu.cr0 |= Cr::CR0_PG;
+    cpu.pkru = !0;
+    cpu.update_mode();
+    expect_ud(machine.run());
 }

@@ -120,7 +120,7 @@ impl Cpu {
         size: Size,
         call: bool,
     ) -> Result<(), Stop> {
-        let next = self.rip.wrapping_add(u64::from(op.len)) & self.mode.code.mask();
+        let next = self.rip.wrapping_add(u64::from(op.len)) & self.mode.linear_mask;
         if !self.mode.protected {
             let cs = self.seg[Seg::Cs as usize].selector;
             let mut stack = Stack::current(self);

@@ -84,7 +84,7 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     fn trapped(&mut self, op: &Operation) {
-        self.rip = self.rip.wrapping_add(u64::from(op.at)) & self.mode.code.mask();
+        self.rip = self.rip.wrapping_add(u64::from(op.at)) & self.mode.linear_mask;
         // Bit 7 of the length: two instructions in one, and the first has trapped.
         let fused = op.len >> 7;
         self.retired += u64::from(op.x[2]).saturating_sub(1 + u64::from(fused));
@@ -245,7 +245,7 @@ impl Assembler {
         let op = Op::with(true, move |cpu: &mut Cpu, op: &Operation| {
             let flow = call(cpu, op, function)?;
             if flow == Flow::Next {
-                cpu.rip = cpu.next_rip(op) & cpu.mode.code.mask();
+                cpu.rip = cpu.next_rip(op) & cpu.mode.linear_mask;
                 cpu.retired += u64::from(op.x[2]);
             }
             Ok(Flow::End)
@@ -256,7 +256,7 @@ impl Assembler {
     /// Ends the block behind the last instruction, which did not: code goes on at `at`.
     pub(crate) fn go_on(&mut self, at: u16) {
         let mut op = Op::with(true, |cpu: &mut Cpu, op: &Operation| {
-            cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.code.mask();
+            cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.linear_mask;
             cpu.retired += u64::from(op.x[2]);
             Ok(Flow::Jump)
         });
@@ -270,12 +270,12 @@ impl Assembler {
 #[inline(always)]
 fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -> Done) -> Done {
     let start = cpu.rip;
-    cpu.rip = start.wrapping_add(u64::from(op.at)) & cpu.mode.code.mask();
+    cpu.rip = start.wrapping_add(u64::from(op.at)) & cpu.mode.linear_mask;
     let here = cpu.rip;
     let done = function(cpu, op);
     match done {
         Ok(Flow::Next) if cpu.code_hit => {
-            cpu.rip = here.wrapping_add(u64::from(op.len)) & cpu.mode.code.mask();
+            cpu.rip = here.wrapping_add(u64::from(op.len)) & cpu.mode.linear_mask;
             cpu.code_hit = false;
             cpu.retired = cpu.retired.wrapping_add(u64::from(op.x[2]));
             Ok(Flow::End)

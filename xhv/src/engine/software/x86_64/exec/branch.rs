@@ -43,7 +43,7 @@ fn refuse(cpu: &mut Cpu, op: &Operation) -> Done {
     } else {
         0
     };
-    cpu.rip = cpu.rip.wrapping_add(u64::from(op.at) + first) & cpu.mode.code.mask();
+    cpu.rip = cpu.rip.wrapping_add(u64::from(op.at) + first) & cpu.mode.linear_mask;
     cpu.retired += u64::from(op.x[2]) - 1;
     cpu.refused = true;
     cpu.check = true;
@@ -179,7 +179,10 @@ impl<T: Int> Exec for Loop<T> {
             return Ok(Flow::Next);
         }
         let done = jump(cpu, op, op.imm)?;
-        T::put(cpu, 1, count);
+        // A branch out of the code segment is a fault: it has not counted.
+        if !cpu.refused {
+            T::put(cpu, 1, count);
+        }
         Ok(done)
     }
 }

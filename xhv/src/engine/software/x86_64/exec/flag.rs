@@ -69,7 +69,7 @@ fn sahf(cpu: &mut Cpu, _: &Operation) -> Done {
 }
 
 fn alignment<const SET: bool>(cpu: &mut Cpu, _: &Operation) -> Done {
-    if cpu.cr4 & Cr::CR4_SMAP == 0 || cpu.cpl() != 0 {
+    if cpu.cpl() != 0 {
         return Err(cpu.ud());
     }
     cpu.lazy.system &= !Rflags::AC;

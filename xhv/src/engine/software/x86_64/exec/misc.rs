@@ -116,9 +116,17 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     true
 }
 
-/// The encodings that are reserved for hints: NOPs with an operand that is not accessed.
+/// The encodings that are reserved for hints: NOPs with an operand that is not accessed. Some have got a meaning with features
+/// that are not offered.
 fn is_reserved_nop(i: &Instruction) -> bool {
-    i.mnemonic() == Mnemonic::Reservednop
+    matches!(
+        i.mnemonic(),
+        Mnemonic::Reservednop
+            | Mnemonic::Rdsspd
+            | Mnemonic::Rdsspq
+            | Mnemonic::Prefetchit0
+            | Mnemonic::Prefetchit1
+    )
 }
 
 fn xlatb(i: &Instruction, a: &mut Assembler) {

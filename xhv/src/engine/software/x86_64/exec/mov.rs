@@ -196,6 +196,8 @@ impl<T: Int> Exec for SignOf<T> {
 pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     match i.mnemonic() {
         Mnemonic::Mov => return mov(i, a),
+        // The hint means nothing here.
+        Mnemonic::Movnti => wide!(operand_size(i, 1), T => mov_in::<T>(i, a)),
         Mnemonic::Movzx => extend::<false>(i, a),
         Mnemonic::Movsx | Mnemonic::Movsxd => extend::<true>(i, a),
         Mnemonic::Lea => lea(i, a),

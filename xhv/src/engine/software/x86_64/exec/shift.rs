@@ -146,16 +146,20 @@ impl<S: Shift, T: Int, N: Source> Exec for OnMem<S, T, N> {
 /// SHLD and SHRD. The result, CF and OF for a count that is not zero.
 fn double<T: Int, const LEFT: bool>(a: T, b: T, count: u32) -> (T, bool, bool) {
     let (bits, a, b) = (T::BITS, u128::from(a.wide()), u128::from(b.wide()));
-    // A word shifted by more than 16 takes bits of its own again (undefined, but so it is).
+    // A word shifted by more than 16 takes the other operand's bits once more (undefined, but so processors do).
     let (r, cf) = if LEFT {
         let both = (a << bits) | b;
-        let again = if count > bits { a << (count - bits) } else { 0 };
+        let again = if count > bits {
+            b >> (2 * bits - count)
+        } else {
+            0
+        };
         let r = ((both << count) >> bits) | again;
         (r, both >> (2 * bits - count) & 1 != 0)
     } else {
         let both = (b << bits) | a;
         let again = if count > bits {
-            a << (2 * bits - count)
+            b << (2 * bits - count)
         } else {
             0
         };
