@@ -4,31 +4,13 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{Folder, binary, root, run, text};
+use crate::support::{Folder, binary, root, run, text, tool};
 
 const KERNELS: [&str; 6] = [
     "branchy", "sha256", "imatmul", "dmatmul", "calls", "heapsort",
 ];
 /// Enough for every path, little enough for a debug build.
 const ROUNDS: &str = "2";
-
-/// Runs a build tool; `false`, said aloud, if this machine does not have it.
-fn tool(command: &mut Command) -> bool {
-    match command.output() {
-        Ok(output) => {
-            assert!(output.status.success(), "{command:?}: {}", text(&output));
-            true
-        }
-        Err(_) if std::env::var_os("XHV_REQUIRE").is_none() => {
-            eprintln!(
-                "SKIPPED: {:?} is not on this machine",
-                command.get_program()
-            );
-            false
-        }
-        Err(why) => panic!("{:?}: {why}", command.get_program()),
-    }
-}
 
 fn source(name: &str) -> PathBuf {
     root().join("benches/kernels").join(name)

@@ -187,6 +187,28 @@ impl Vcpu {
         }
     }
 
+    /// Vector register Q0 to Q31 by number.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] above 31; [`Error::Call`] if the engine refuses.
+    pub fn q(&self, number: u8) -> Result<u128, Error> {
+        let register = vector(number)?;
+        self.call(
+            "hv_vcpu_get_simd_fp_reg",
+            self.engine.get_simd_fp_reg(register),
+        )
+    }
+
+    /// Writes Q0 to Q31 by number.
+    ///
+    /// # Errors
+    /// As [`Vcpu::q`].
+    pub fn set_q(&mut self, number: u8, value: u128) -> Result<(), Error> {
+        let register = vector(number)?;
+        let result = self.engine.set_simd_fp_reg(register, value);
+        self.call("hv_vcpu_set_simd_fp_reg", result)
+    }
+
     /// The stack pointer that the guest uses now.
     ///
     /// # Errors
@@ -392,6 +414,16 @@ impl Vcpu {
         let result = self.engine.gic_get_redistributor_base();
         self.call("hv_gic_get_redistributor_base", result).map(Gpa)
     }
+}
+
+fn vector(number: u8) -> Result<u32, Error> {
+    if number > 31 {
+        return Err(Error::Argument {
+            call: "Vcpu::q",
+            why: format!("there is no Q{number}"),
+        });
+    }
+    Ok(super::simd::Q0.key() + u32::from(number))
 }
 
 #[cold]

@@ -173,6 +173,27 @@ impl FpState {
         self.xstate_bv | 3 | u64::from(avx) << 2
     }
 
+    /// The x87 tag word in full, two bits for each physical register: 0 valid, 1 zero, 2 special, 3 empty (SDM vol. 1, 8.1.7).
+    #[must_use]
+    pub fn tag_word(&self) -> u16 {
+        let top = usize::from(self.fsw >> 11 & 7);
+        (0..8).fold(0, |word, physical: usize| {
+            let tag = if self.ftw >> physical & 1 == 0 {
+                3
+            } else {
+                tag_of(self.st[(physical + 8 - top) % 8])
+            };
+            word | tag << (2 * physical)
+        })
+    }
+
+    /// Takes from a full tag word which registers are empty.
+    pub fn set_tag_word(&mut self, word: u16) {
+        self.ftw = (0..8)
+            .filter(|physical| word >> (2 * physical) & 3 != 3)
+            .fold(0, |tags, physical| tags | 1 << physical);
+    }
+
     /// As an FXSAVE image, 512 bytes.
     #[must_use]
     pub fn to_fxsave(&self) -> [u8; 512] {
@@ -186,6 +207,16 @@ impl FpState {
         let mut area = image.to_vec();
         area.extend(3_u64.to_le_bytes());
         Self::from_xsave(&area)
+    }
+}
+
+/// Valid, zero or special: what the tag word says of an 80-bit value that is there.
+fn tag_of(value: u128) -> u16 {
+    let (exponent, significand) = (value >> 64 & 0x7fff, value as u64);
+    match (exponent, significand) {
+        (0, 0) => 1,
+        (1..=0x7ffe, _) if significand >> 63 != 0 => 0,
+        _ => 2,
     }
 }
 
@@ -293,6 +324,21 @@ mod tests {
         assert_eq!(serde_json::from_str::<FpState>(&json).unwrap(), state);
         let image = FpState::from_fxsave(&state.to_fxsave());
         assert_eq!((image.xmm, image.st), (state.xmm, state.st));
+    }
+
+    #[test]
+    fn tag_words_tell_what_is_in_the_registers() {
+        let mut state = FpState::default();
+        assert_eq!(state.tag_word(), 0xffff);
+        // TOP is 6: ST0 is register 6, ST1 register 7, ST2 register 0.
+        (state.fsw, state.ftw) = (6 << 11, 0b1100_0001);
+        state.st[0] = 0x3fff_8000_0000_0000_0000;
+        state.st[2] = 0x7fff_8000_0000_0000_0000;
+        let word = state.tag_word();
+        assert_eq!(word, 0b01_00_11_11_11_11_11_10);
+        state.ftw = 0;
+        state.set_tag_word(word);
+        assert_eq!(state.ftw, 0b1100_0001);
     }
 
     #[test]
