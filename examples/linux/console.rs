@@ -1,22 +1,17 @@
-//! The terminal: raw mode while a guest runs, and the key that leaves.
+//! The terminal: raw mode while a guest runs, and everything that the main thread waits for meanwhile: keys, signals, the machine's end.
 #![allow(unsafe_code)] // Terminal attributes by libc's calls.
 
-use std::io::Read;
+use std::collections::VecDeque;
+use std::io::{Read, stdin};
 use std::os::fd::AsRawFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
 
-/// Ctrl-A: the next key is for the monitor.
-const ESCAPE: u8 = 1;
-
-/// What came from the terminal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// For the guest.
-    Bytes(Vec<u8>),
-    /// Ctrl-A x: leave.
-    Quit,
-    /// The terminal or file has ended.
-    End,
-}
+use crate::cpus::{End, lock};
+use crate::keys::{Keys, Typed};
+use crate::signals;
 
 /// Raw mode, until it is dropped; nothing if standard input is no terminal.
 #[derive(Debug)]
@@ -25,7 +20,7 @@ pub struct RawMode(Option<libc::termios>);
 impl RawMode {
     /// Switches the terminal.
     pub fn enter() -> Self {
-        let fd = std::io::stdin().as_raw_fd();
+        let fd = stdin().as_raw_fd();
         // SAFETY: termios is a plain C struct for which all zeros are valid.
         let mut before: libc::termios = unsafe { core::mem::zeroed() };
         // SAFETY: the pointer is to a live termios that the call fills in.
@@ -47,59 +42,103 @@ impl Drop for RawMode {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // SAFETY: the pointer is to a live termios.
-            unsafe { libc::tcsetattr(std::io::stdin().as_raw_fd(), libc::TCSANOW, before) };
+            unsafe { libc::tcsetattr(stdin().as_raw_fd(), libc::TCSANOW, before) };
         }
     }
 }
 
-/// Splits what is typed into what is for the guest and what is for us.
+/// What the main thread waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// There are keys for the guest.
+    Typed,
+    /// The user or a signal wants it to end.
+    End(End),
+    /// The machine has stopped; each says so once.
+    Stopped,
+}
+
+/// What was typed and not yet taken by a guest: so much at most, then the terminal waits.
 #[derive(Debug, Default)]
-pub struct Keys {
-    escaped: bool,
+struct TypeAhead {
+    bytes: Mutex<VecDeque<u8>>,
+    room: Condvar,
 }
 
-impl Keys {
-    /// Waits for input.
-    pub fn next(&mut self, from: &mut impl Read) -> Input {
-        let mut buffer = [0; 64];
-        match from.read(&mut buffer) {
-            Ok(0) | Err(_) => Input::End,
-            Ok(len) => self.take(&buffer[..len]),
+const MOST_AHEAD: usize = 4096;
+
+/// The user's side, which outlives machines: type-ahead is for the next one.
+pub struct Console {
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    ahead: Arc<TypeAhead>,
+}
+
+impl Console {
+    /// Starts to listen, with threads that end with the process.
+    pub fn open() -> Self {
+        let (sender, events) = channel();
+        let ahead = Arc::new(TypeAhead::default());
+        let (to, typed) = (sender.clone(), ahead.clone());
+        thread::spawn(move || listen(&mut stdin().lock(), &typed, &to));
+        let to = sender.clone();
+        thread::spawn(move || while to.send(Event::End(End::Signal(signals::wait()))).is_ok() {});
+        Self {
+            events,
+            sender,
+            ahead,
         }
     }
 
-    fn take(&mut self, typed: &[u8]) -> Input {
-        let mut bytes = Vec::new();
-        for &byte in typed {
-            match (self.escaped, byte) {
-                (false, ESCAPE) => self.escaped = true,
-                (false, byte) => bytes.push(byte),
-                (true, b'x') => return Input::Quit,
-                (true, byte) => {
-                    self.escaped = false;
-                    // Ctrl-A twice sends it once; with another key both go to the guest.
-                    if byte != ESCAPE {
-                        bytes.push(ESCAPE);
-                    }
-                    bytes.push(byte);
-                }
+    /// Where a machine says that it has stopped.
+    pub fn events(&self) -> Sender<Event> {
+        self.sender.clone()
+    }
+
+    /// Gives the guest what is typed until the machine has stopped; `stop` stops it, `input` answers how many bytes the guest takes now.
+    pub fn attend(&self, stop: impl Fn(End), input: impl Fn(&[u8]) -> usize) {
+        /// A guest that does not take bytes is asked again after this.
+        const AGAIN: Duration = Duration::from_millis(1);
+        let mut waiting = false;
+        loop {
+            let event = if waiting {
+                self.events.recv_timeout(AGAIN)
+            } else {
+                self.events.recv().map_err(RecvTimeoutError::from)
+            };
+            match event {
+                Ok(Event::End(end)) => stop(end),
+                Ok(Event::Stopped) => return,
+                Ok(Event::Typed) | Err(_) => {}
+            }
+            let mut bytes = lock(&self.ahead.bytes);
+            let taken = input(bytes.make_contiguous());
+            bytes.drain(..taken);
+            waiting = !bytes.is_empty();
+            if bytes.len() < MOST_AHEAD {
+                self.ahead.room.notify_one();
             }
         }
-        Input::Bytes(bytes)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_escape_key() {
-        let mut keys = Keys::default();
-        assert_eq!(keys.take(b"ls\r"), Input::Bytes(b"ls\r".to_vec()));
-        assert_eq!(keys.take(b"a\x01"), Input::Bytes(b"a".to_vec()));
-        assert_eq!(keys.take(b"\x01b"), Input::Bytes(b"\x01b".to_vec()));
-        assert_eq!(keys.take(b"\x01c"), Input::Bytes(b"\x01c".to_vec()));
-        assert_eq!(keys.take(b"\x01x"), Input::Quit);
+/// Reads the terminal until it ends; a guest goes on without.
+fn listen(from: &mut impl Read, ahead: &TypeAhead, events: &Sender<Event>) {
+    let (mut keys, mut buffer) = (Keys::default(), [0; 64]);
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        let event = match keys.take(&buffer[..len]) {
+            Typed::Quit => Event::End(End::Left),
+            Typed::Bytes(bytes) => {
+                let full = |ahead: &mut VecDeque<u8>| ahead.len() >= MOST_AHEAD;
+                let waited = ahead.room.wait_while(lock(&ahead.bytes), full);
+                waited
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .extend(bytes);
+                Event::Typed
+            }
+        };
+        if events.send(event).is_err() {
+            return;
+        }
     }
 }

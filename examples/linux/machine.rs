@@ -1,250 +1,110 @@
-//! The machine: memory, vCPUs on threads of their own, and what they share.
+//! What the machines of both architectures have in common: vCPUs on threads of their own while the main thread attends to the console.
 
-use std::io::{Stdout, stdin, stdout};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
-use xhv::x86_64::{Vcpu, Vm};
-use xhv::{Gpa, Memory, Permissions, VcpuHandle, VcpuThread};
+use xhv::{Error, VcpuThread};
 
-use crate::boot::{self, Boot, Entry};
-use crate::console::{Input, Keys};
-use crate::cpu;
-use crate::devices::{COM1_PIN, End, Line, Ports};
+use crate::console::Console;
+use crate::cpus::{Cpus, End, Watch};
 
-/// Local APIC ids are eight bits, and FFh means all.
-pub const MOST_CPUS: u32 = 64;
-
-/// Frequency of the APIC timers in Hz, which CPUID tells as the crystal's.
-pub const APIC_BUS_HZ: u64 = 1_000_000_000;
-
-/// Locks what stays whole even if a holder has panicked.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What an application processor waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Parked {
-    /// A start-up message.
-    #[default]
-    Waiting,
-    /// It got one: real mode at this physical address.
-    Start(u64),
-    /// It runs.
-    Running,
-}
-
-/// What the vCPUs share.
-pub struct Shared {
-    /// The VM.
-    pub vm: Vm,
-    /// The devices.
-    pub ports: Mutex<Ports<Stdout>>,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    end: Option<Result<End, String>>,
-    parked: Vec<Parked>,
-    handles: Vec<VcpuHandle>,
-}
-
-impl Shared {
-    /// The machine stops for this reason, if it has not stopped for another already.
-    pub fn stop(&self, end: Result<End, String>) {
-        let mut state = lock(&self.state);
-        state.end.get_or_insert(end);
-        state.handles.iter().for_each(VcpuHandle::cancel);
-        self.changed.notify_all();
-    }
-
-    /// Whether the machine stops.
-    pub fn stopped(&self) -> bool {
-        lock(&self.state).end.is_some()
-    }
-
-    /// INIT: these processors stop and wait.
-    pub fn park(&self, cpus: &[u32]) {
-        self.set(cpus, Parked::Waiting);
-    }
-
-    /// Start-up: those of these processors that wait begin at `address`.
-    pub fn start(&self, cpus: &[u32], address: u64) {
-        let mut state = lock(&self.state);
-        for &cpu in cpus {
-            if let Some(parked @ Parked::Waiting) = state.parked.get_mut(cpu as usize) {
-                *parked = Parked::Start(address);
-            }
-        }
-        self.changed.notify_all();
-    }
-
-    fn set(&self, cpus: &[u32], to: Parked) {
-        let mut state = lock(&self.state);
-        for &cpu in cpus {
-            if let Some(parked) = state.parked.get_mut(cpu as usize) {
-                *parked = to;
-            }
-            if let Some(handle) = state.handles.get(cpu as usize) {
-                handle.cancel();
-            }
-        }
-        self.changed.notify_all();
-    }
-
-    /// Whether a processor was told to stop and wait.
-    pub fn is_parked(&self, cpu: u32) -> bool {
-        lock(&self.state).parked.get(cpu as usize) != Some(&Parked::Running)
-    }
-
-    /// Waits for a start-up message; `None` if the machine stops first.
-    pub fn wait_for_start(&self, cpu: u32) -> Option<u64> {
-        let mut state = lock(&self.state);
-        loop {
-            if state.end.is_some() {
-                return None;
-            }
-            if let Some(parked) = state.parked.get_mut(cpu as usize)
-                && let Parked::Start(address) = *parked
-            {
-                *parked = Parked::Running;
-                return Some(address);
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// A machine that has not been started.
-pub struct Machine {
-    shared: Arc<Shared>,
-    memory: GuestMemoryMmap,
-    cpus: u32,
-}
-
-impl Machine {
-    /// `size` bytes of memory from address 0.
-    ///
-    /// # Errors
-    /// In words.
-    pub fn new(size: u64, cpus: u32) -> Result<Self, String> {
-        let told = |why: xhv::Error| why.to_string();
-        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), size as usize)])
-            .map_err(|why| why.to_string())?;
-        let vm = Vm::builder().accelerated_apic().build().map_err(told)?;
-        vm.set_apic_bus_frequency(APIC_BUS_HZ).map_err(told)?;
-        for region in memory.iter() {
-            vm.map(
-                Gpa(region.start_addr().0),
-                &borrowed(region)?,
-                Permissions::ALL,
-            )
-            .map_err(told)?;
-        }
-        let line = {
-            let vm = vm.clone();
-            // A VM that is gone needs no interrupts.
-            Line::new(move || drop(vm.pulse_ioapic_irq(COM1_PIN)))
-        };
-        let state = State {
-            parked: vec![Parked::default(); cpus as usize],
-            ..State::default()
-        };
-        let ports = Mutex::new(Ports::new(line, stdout()));
-        let shared = Shared {
-            vm,
-            ports,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-            memory,
-            cpus,
-        })
-    }
-
-    /// Loads kernel and tables.
-    ///
-    /// # Errors
-    /// In words, naming the file.
-    pub fn load(&self, boot: &Boot<'_>) -> Result<Entry, String> {
-        let size = self.memory.iter().map(GuestMemoryRegion::len).sum();
-        boot::load(&self.memory, size, boot)
-    }
-
-    /// Runs until the guest switches itself off, asks for a reset, or the user leaves.
+/// A machine with everything loaded.
+pub trait Machine {
+    /// Runs until the guest switches it off or resets it, or the user leaves. Nothing of it is left then.
     ///
     /// # Errors
     /// What went wrong, in words.
-    pub fn run(self, entry: Entry) -> Result<End, String> {
-        let mut threads: Vec<VcpuThread<Vcpu, ()>> = Vec::new();
-        for number in 0..self.cpus {
-            let shared = self.shared.clone();
-            let body = move |vcpu: &mut Vcpu| {
-                let done = if number == 0 {
-                    cpu::boot(vcpu, &shared, entry)
-                } else {
-                    cpu::application(vcpu, &shared)
-                };
-                if let Err(why) = done {
-                    shared.stop(Err(format!("vCPU {number}: {why}")));
-                }
-            };
-            let thread = self
-                .shared
-                .vm
-                .spawn_vcpu(body)
-                .map_err(|why| why.to_string())?;
-            lock(&self.shared.state).handles.push(thread.handle());
-            threads.push(thread);
-        }
-        listen(self.shared.clone());
-        for thread in threads {
-            if thread.join().is_err() {
-                self.shared.stop(Err("a vCPU's thread panicked".to_owned()));
-            }
-        }
-        let end = lock(&self.shared.state).end.take();
-        end.unwrap_or_else(|| Err("all vCPUs have stopped".to_owned()))
-    }
+    fn run(self: Box<Self>, console: &Console) -> Result<End, String>;
 }
 
-/// The memory of a region, for the VM. `vm-memory` owns it.
-#[allow(unsafe_code)]
-fn borrowed(region: &vm_memory::GuestRegionMmap) -> Result<Memory, String> {
-    // SAFETY: the region is a private mapping of the machine's `GuestMemoryMmap`, page-aligned as every mapping; the machine is
-    // consumed by `run`, which keeps it until all vCPUs have ended, and only raw copies go to it.
-    unsafe { Memory::from_raw(region.as_ptr(), region.len()) }.map_err(|why| why.to_string())
+/// What the threads of a machine share.
+pub trait Shared: Send + Sync + 'static {
+    /// A vCPU.
+    type Vcpu: 'static;
+    /// What a vCPU has to know to start.
+    type Start: Copy + Send + 'static;
+
+    /// Its vCPUs.
+    fn cpus(&self) -> &Cpus<Self::Start>;
+
+    /// Creates a vCPU on a thread of its own and lets it do `body` there.
+    ///
+    /// # Errors
+    /// As `spawn_vcpu` of the VM.
+    fn spawn(
+        &self,
+        body: impl FnOnce(&mut Self::Vcpu) + Send + 'static,
+    ) -> Result<VcpuThread<Self::Vcpu, ()>, Error>;
+
+    /// Makes a vCPU ready that has never run.
+    ///
+    /// # Errors
+    /// In words.
+    fn prepare(&self, vcpu: &mut Self::Vcpu, number: u32) -> Result<(), String>;
+
+    /// Puts a vCPU into the state that it starts in.
+    ///
+    /// # Errors
+    /// In words.
+    fn begin(&self, vcpu: &mut Self::Vcpu, start: Self::Start) -> Result<(), String>;
+
+    /// Runs a vCPU to its next exit and answers that.
+    ///
+    /// # Errors
+    /// In words.
+    fn step(&self, vcpu: &mut Self::Vcpu, number: u32) -> Result<(), String>;
+
+    /// Gives the guest what is typed; answers how many bytes it takes now.
+    fn input(&self, bytes: &[u8]) -> usize;
 }
 
-/// Feeds the terminal to the UART, from a thread that ends with the process.
-fn listen(shared: Arc<Shared>) {
-    std::thread::spawn(move || {
-        let (mut keys, mut input) = (Keys::default(), stdin().lock());
-        loop {
-            match keys.next(&mut input) {
-                Input::Bytes(bytes) => type_in(&shared, &bytes),
-                Input::Quit => return shared.stop(Ok(End::Left)),
-                Input::End => return,
-            }
-        }
+/// Runs a machine of `count` vCPUs whose first begins with `start`.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn run<M: Shared>(
+    shared: Arc<M>,
+    count: u32,
+    start: M::Start,
+    console: &Console,
+) -> Result<End, String> {
+    let cpus = shared.cpus();
+    cpus.tell(console.events());
+    let mut threads = Vec::new();
+    let spawned = (0..count).try_for_each(|number| {
+        let own = shared.clone();
+        let thread = shared.spawn(move |vcpu| live(&*own, vcpu, number))?;
+        cpus.add(thread.handle());
+        threads.push(thread);
+        Ok(())
     });
+    match spawned {
+        Ok(()) => {
+            cpus.boot(start);
+            console.attend(|end| cpus.stop(Ok(end)), |bytes| shared.input(bytes));
+        }
+        Err::<(), Error>(why) => cpus.stop(Err(why.to_string())),
+    }
+    for thread in threads {
+        // One that has panicked has stopped the machine with that reason.
+        let _ = thread.join();
+    }
+    cpus.end()
 }
 
-/// Gives bytes to the UART as fast as the guest takes them.
-fn type_in(shared: &Shared, mut bytes: &[u8]) {
-    while !bytes.is_empty() && !shared.stopped() {
-        let taken = lock(&shared.ports).input(bytes);
-        bytes = &bytes[taken..];
-        if taken == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+/// The life of a vCPU: it is started as often as it is stopped.
+fn live<M: Shared>(shared: &M, vcpu: &mut M::Vcpu, number: u32) {
+    let _watch = Watch(shared.cpus());
+    let work = |vcpu: &mut M::Vcpu| -> Result<(), String> {
+        shared.prepare(vcpu, number)?;
+        while let Some(start) = shared.cpus().wait_for_start(number) {
+            shared.begin(vcpu, start)?;
+            while shared.cpus().runs(number) {
+                shared.step(vcpu, number)?;
+            }
         }
+        Ok(())
+    };
+    if let Err(why) = work(vcpu) {
+        shared.cpus().stop(Err(format!("vCPU {number}: {why}")));
     }
 }

@@ -316,6 +316,32 @@ impl Vcpu {
         self.write(reg::RIP, rip)?;
         self.invalidate_tlb()
     }
+
+    /// What Linux wants of the CPU that it begins on by its 64-bit boot protocol (Documentation/arch/x86/boot.rst): 64-bit mode at `entry`,
+    /// memory mapped to itself, flat segments with the selectors 10h (code) and 18h (data), interrupts off, RSI at its
+    /// parameters, `struct boot_params`.
+    ///
+    /// A GDT and page tables for the first 4 GiB are written to the 28 KiB at `tables`, a page; the kernel does not need them for long.
+    ///
+    /// # Errors
+    /// As [`Vcpu::set_long_mode64`] and [`Vm::write_identity_map`].
+    pub fn set_linux(&mut self, entry: u64, params: Gpa, tables: Gpa) -> Result<(), Error> {
+        /// Flat code for 64-bit mode and flat data, accessed (SDM vol. 3, 3.4.5).
+        const GDT: [u64; 4] = [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
+        let pages = Gpa(tables.0 + 0x1000);
+        self.vm.write_identity_map(pages, 4 << 30)?;
+        for (at, entry) in (0..).step_by(8).zip(GDT) {
+            self.vm.write_value(Gpa(tables.0 + at), entry)?;
+        }
+        self.set_long_mode64(entry, pages)?;
+        self.write(vmcs::GUEST_GDTR_BASE, tables.0)?;
+        self.write(vmcs::GUEST_GDTR_LIMIT, 8 * GDT.len() as u32 - 1)?;
+        for name in SegmentName::ALL.into_iter().take(6) {
+            self.set_segment(name, Segment::flat(0x18, DATA32))?;
+        }
+        self.set_segment(SegmentName::Cs, Segment::flat(0x10, CODE64))?;
+        self.write(reg::RSI, params.0)
+    }
 }
 
 /// Present, writable, user.

@@ -15,7 +15,7 @@ use acpi_tables::rsdp::Rsdp;
 use acpi_tables::sdt::Sdt;
 use acpi_tables::xsdt::XSDT;
 
-use crate::devices;
+use super::ports;
 
 /// Where the tables lie: the area that a BIOS would have them in.
 pub const START: u64 = 0xe_0000;
@@ -40,8 +40,8 @@ fn bytes(table: &dyn Aml) -> Vec<u8> {
 fn dsdt() -> Vec<u8> {
     let off: Vec<&dyn Aml> = vec![&SLEEP_TYPE_OFF, &SLEEP_TYPE_OFF];
     let sleep = Name::new(Path::new("_S5_"), &Package::new(off));
-    let ports = IO::new(devices::COM1, devices::COM1, 0, 8);
-    let interrupt = Interrupt::new(true, true, false, false, devices::COM1_PIN as u32);
+    let ports = IO::new(ports::COM1, ports::COM1, 0, 8);
+    let interrupt = Interrupt::new(true, true, false, false, ports::COM1_PIN as u32);
     let resources = ResourceTemplate::new(vec![&interrupt, &ports]);
     let id = Name::new(Path::new("_HID"), &EISAName::new("PNP0501"));
     let unit = Name::new(Path::new("_UID"), &aml::ZERO);
@@ -73,10 +73,10 @@ fn fadt(dsdt: u64) -> Vec<u8> {
         .flag(Flags::Wbinvd);
     // No VGA, no CMOS clock (ACPI 6.5, table 5.11).
     fadt.iapc_boot_arch = (1 << 2 | 1 << 5).into();
-    fadt.reset_reg = port(devices::RESET);
-    fadt.reset_value = devices::RESET_VALUE;
-    fadt.sleep_control_reg = port(devices::SLEEP_CONTROL);
-    fadt.sleep_status_reg = port(devices::SLEEP_STATUS);
+    fadt.reset_reg = port(ports::RESET);
+    fadt.reset_value = ports::RESET_VALUE;
+    fadt.sleep_control_reg = port(ports::SLEEP_CONTROL);
+    fadt.sleep_status_reg = port(ports::SLEEP_STATUS);
     bytes(&fadt.finalize())
 }
 

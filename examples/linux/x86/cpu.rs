@@ -1,73 +1,34 @@
-//! A vCPU's loop: one arm for each kind of exit.
+//! A vCPU's exits: one arm for each kind.
 
 use xhv::x86_64::policy;
-use xhv::x86_64::{ApicExit, CpuidResult, Exit, Vcpu, reg};
+use xhv::x86_64::{ApicExit, CpuidResult, Exit, Vcpu};
 use xhv::{Error, Gpa};
 
-use crate::acpi::{IO_APIC, LOCAL_APIC};
-use crate::boot::Entry;
-use crate::devices::End;
-use crate::machine::{APIC_BUS_HZ, Shared, lock};
-
-/// Where the first page tables lie.
-const PAGE_TABLES: Gpa = Gpa(0x9000);
-
-/// The bootstrap processor.
-///
-/// # Errors
-/// In words.
-pub fn boot(vcpu: &mut Vcpu, shared: &Shared, entry: Entry) -> Result<(), String> {
-    let begin = |vcpu: &mut Vcpu| -> Result<(), Error> {
-        shared.vm.write_identity_map(PAGE_TABLES, 4 << 30)?;
-        vcpu.set_apic_address(Gpa(LOCAL_APIC))?;
-        vcpu.set_long_mode64(entry.rip, PAGE_TABLES)?;
-        vcpu.write(reg::RSI, entry.zero_page)
-    };
-    begin(vcpu).map_err(|why| why.to_string())?;
-    while !shared.stopped() {
-        step(vcpu, shared)?;
-    }
-    Ok(())
-}
-
-/// An application processor: waits to be started, as often as it is stopped.
-///
-/// # Errors
-/// In words.
-pub fn application(vcpu: &mut Vcpu, shared: &Shared) -> Result<(), String> {
-    vcpu.set_apic_address(Gpa(LOCAL_APIC))
-        .map_err(|why| why.to_string())?;
-    while let Some(address) = shared.wait_for_start(vcpu.id()) {
-        let begin = |vcpu: &mut Vcpu| {
-            vcpu.enable_usual_msrs()?;
-            vcpu.set_real_mode((address >> 4) as u16, 0)
-        };
-        begin(vcpu).map_err(|why| why.to_string())?;
-        while !shared.stopped() && !shared.is_parked(vcpu.id()) {
-            step(vcpu, shared)?;
-        }
-    }
-    Ok(())
-}
+use super::acpi::IO_APIC;
+use super::{APIC_BUS_HZ, Board, Start};
+use crate::cpus::{End, lock};
 
 /// Runs to the next exit and answers it.
-fn step(vcpu: &mut Vcpu, shared: &Shared) -> Result<(), String> {
+///
+/// # Errors
+/// In words, for what this machine cannot answer.
+pub fn step(vcpu: &mut Vcpu, board: &Board) -> Result<(), String> {
     let told = |why: Error| why.to_string();
     match vcpu.run().map_err(told)? {
         Exit::PortRead(read) => {
-            let value = port_read(shared, read.port(), read.size());
+            let value = port_read(board, read.port(), read.size());
             read.finish(value)
         }
         Exit::PortWrite(write) => {
-            port_write(shared, write.port(), write.size(), write.value());
+            port_write(board, write.port(), write.size(), write.value());
             write.finish()
         }
         Exit::MmioRead(read) if is_io_apic(read.gpa()) => {
-            let value = shared.vm.read_ioapic(read.gpa()).map_err(told)?;
+            let value = board.vm.read_ioapic(read.gpa()).map_err(told)?;
             read.finish(value.into())
         }
         Exit::MmioWrite(write) if is_io_apic(write.gpa()) => {
-            shared
+            board
                 .vm
                 .write_ioapic(write.gpa(), write.value() as u32)
                 .map_err(told)?;
@@ -85,18 +46,20 @@ fn step(vcpu: &mut Vcpu, shared: &Shared) -> Result<(), String> {
         Exit::MsrWrite(write) => write.finish_default().map(drop),
         Exit::ControlRegister(access) => access.finish(),
         Exit::Xsetbv(xsetbv) => xsetbv.finish(),
-        Exit::Apic(ApicExit::Init(cpus)) => {
-            shared.park(&cpus);
+        Exit::Apic(ApicExit::Init(vcpus)) => {
+            vcpus.iter().for_each(|&vcpu| board.cpus.switch_off(vcpu));
             Ok(())
         }
         Exit::Apic(ApicExit::Startup { vcpus, address }) => {
-            shared.start(&vcpus, address);
+            for vcpu in vcpus {
+                board.cpus.start(vcpu, Start::Message(address));
+            }
             Ok(())
         }
         Exit::Apic(_) | Exit::Canceled => Ok(()),
         Exit::Hlt(hlt) => hlt.finish(),
         Exit::TripleFault => {
-            shared.stop(Ok(End::Reset));
+            board.cpus.stop(Ok(End::Reset));
             Ok(())
         }
         Exit::EntryRefused(refused) => return Err(refused.to_string()),
@@ -153,19 +116,18 @@ fn common_divisor(a: u64, b: u64) -> u64 {
 }
 
 /// Devices are a byte wide: wider accesses go to neighbours.
-fn port_read(shared: &Shared, port: u16, size: u8) -> u32 {
-    let mut ports = lock(&shared.ports);
+fn port_read(board: &Board, port: u16, size: u8) -> u32 {
+    let mut ports = lock(&board.ports);
     (0..size).fold(0, |value, at| {
         value | u32::from(ports.read(port.wrapping_add(at.into()))) << (8 * at)
     })
 }
 
-fn port_write(shared: &Shared, port: u16, size: u8, value: u32) {
+fn port_write(board: &Board, port: u16, size: u8, value: u32) {
     for at in 0..size {
-        let end =
-            lock(&shared.ports).write(port.wrapping_add(at.into()), (value >> (8 * at)) as u8);
+        let end = lock(&board.ports).write(port.wrapping_add(at.into()), (value >> (8 * at)) as u8);
         if let Some(end) = end {
-            shared.stop(Ok(end));
+            board.cpus.stop(Ok(end));
         }
     }
 }
