@@ -30,8 +30,6 @@ impl RawMode {
         let mut raw = before;
         // SAFETY: the pointer is to a live termios that the call changes.
         unsafe { libc::cfmakeraw(&raw mut raw) };
-        // Output keeps its newlines: the guest's console sends its own carriage returns, our messages do not.
-        raw.c_oflag = before.c_oflag;
         // SAFETY: the pointer is to a live termios.
         unsafe { libc::tcsetattr(fd, libc::TCSANOW, &raw const raw) };
         Self(Some(before))

@@ -3,9 +3,9 @@
 use xhv::Gpa;
 use xhv::x86_64::controls::SecondaryProcessorBasedControls as Secondary;
 use xhv::x86_64::reg::{Cr0, Cr4, Xcr0};
-use xhv::x86_64::{Access, CpuidResult, FpState, capabilities, msr, reg, vmcs};
+use xhv::x86_64::{Access, CpuidResult, Exit, FpState, capabilities, msr, reg, vmcs};
 
-use crate::support::{exits_with, flat32, long_mode, on_every_engine, real_mode, vm};
+use crate::support::{CODE, exits_with, flat32, long_mode, on_every_engine, real_mode, vm};
 
 #[test]
 fn cpuid_is_answered() {
@@ -151,6 +151,37 @@ fn long_mode_runs_and_translates() {
         );
         let fault = vcpu.translate(1 << 40, Access::Write).unwrap().unwrap_err();
         assert_eq!((fault.linear, fault.code), (1 << 40, 2));
+    });
+}
+
+/// The 64-bit boot protocol (Documentation/arch/x86/boot.rst): selectors 10h and 18h name what is loaded already, RSI the parameters, and the
+/// first 4 GiB are mapped.
+#[test]
+fn linux_starts_as_its_boot_protocol_says() {
+    // mov eax, cs; mov ebx, ds; mov eax, 18h; mov ds, eax; mov ss, eax; push 10h; lea rcx, [rip+3]; push rcx; retfq;
+    // mov edi, 0fffffffch; mov edx, [rdi]; hlt
+    let code = [
+        0x8c, 0xcd, 0x8c, 0xdb, 0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0, 0x6a, 0x10, 0x48,
+        0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcb, 0xbf, 0xfc, 0xff, 0xff, 0xff, 0x8b, 0x17, 0xf4,
+    ];
+    on_every_engine(|engine| {
+        let vm = vm(engine, &code);
+        let mut vcpu = vm.create_vcpu().unwrap();
+        vcpu.set_linux(CODE, Gpa(0x7000), Gpa(0x2_0000)).unwrap();
+        vcpu.write(reg::RSP, 0x8000).unwrap();
+        assert!(vcpu.check_entry().is_empty(), "{:?}", vcpu.check_entry());
+        match vcpu.run().unwrap() {
+            Exit::MmioRead(read) => {
+                assert_eq!((read.gpa(), read.size()), (Gpa(0xffff_fffc), 4));
+                read.finish(0x1234).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(vcpu.run().unwrap(), Exit::Hlt(_)));
+        let registers = [reg::RBP, reg::RBX, reg::RDX, reg::RSI, reg::RSP];
+        let values = registers.map(|register| vcpu.read(register).unwrap());
+        assert_eq!(values, [0x10, 0x18, 0x1234, 0x7000, 0x8000]);
+        assert!(!vcpu.read(reg::RFLAGS).unwrap().contains(reg::Rflags::IF));
     });
 }
 

@@ -1,14 +1,20 @@
-//! Real guests: Debian's cloud kernel with busybox, booted by the example `linux` to a `/init` that checks CPUs, memory, timers, FP, processes
-//! and pipes, and powers off. `.ci/guests` fetches them; `XHV_GUESTS` names their folder.
+//! Real guests on the examples `linux` and `firmware`: Debian's kernels with busybox for both architectures, by themselves and driven through a
+//! terminal as a user does; SeaBIOS. `.ci/guests` fetches them; `XHV_GUESTS` names their folder.
 
 #[path = "../programs/support.rs"]
 #[allow(dead_code)] // Shared with the tests of the other examples.
 mod support;
 
+mod boots;
+mod firmware;
+mod refusals;
+mod shell;
+mod terminal;
+
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::{example, run, text};
+use support::example;
 
 /// The folder with the guests; says so if there is none.
 fn guests() -> Option<PathBuf> {
@@ -22,43 +28,18 @@ fn guests() -> Option<PathBuf> {
     }
 }
 
-fn boots(cpus: u32) {
-    let Some(guests) = guests() else { return };
-    let command_line =
-        format!("console=ttyS0 quiet tsc=reliable panic=-1 xhv.test xhv.cpus={cpus}");
-    let mut linux: Command = example("linux");
-    linux.args([
-        "--memory",
-        "256",
-        "--cpus",
-        &cpus.to_string(),
-        "--cmdline",
-        &command_line,
-    ]);
+/// The example `linux` with these vCPUs, this command line behind what every guest gets, and these files of the guests' folder.
+fn linux(cpus: u32, command_line: &str, initrd: &str, kernel: &str) -> Option<Command> {
+    let guests = guests()?;
+    let mut linux = example("linux");
     linux
+        .args(["--memory", "256", "--cpus", &cpus.to_string()])
+        .arg("--cmdline")
+        .arg(format!(
+            "console=ttyS0 quiet tsc=reliable panic=-1 {command_line}"
+        ))
         .arg("--initrd")
-        .arg(guests.join("initramfs-amd64.cpio"))
-        .arg(guests.join("bzImage-amd64"));
-    let output = run(&mut linux, "");
-    let printed = text(&output);
-    assert!(output.status.success(), "{printed}");
-    for check in [
-        "cpus", "memory", "timers", "fp", "fork", "pipes", "digest", "parallel",
-    ] {
-        assert!(
-            printed.contains(&format!("check {check}: ok")),
-            "{check}: {printed}"
-        );
-    }
-    assert!(printed.contains("xhv guest: done"), "{printed}");
-}
-
-#[test]
-fn debians_kernel_with_one_vcpu() {
-    boots(1);
-}
-
-#[test]
-fn debians_kernel_with_two_vcpus() {
-    boots(2);
+        .arg(guests.join(initrd))
+        .arg(guests.join(kernel));
+    Some(linux)
 }

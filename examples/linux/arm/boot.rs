@@ -42,10 +42,43 @@ fn header(image: &[u8]) -> Result<Header, String> {
     if image_size == 0 || text_offset >= 2 << 20 {
         return Err("an image from before Linux 3.17, or a damaged one".to_owned());
     }
+    if raw_end(image) > image.len() as u64 {
+        return Err(format!(
+            "truncated: {} bytes of {}",
+            image.len(),
+            raw_end(image)
+        ));
+    }
     Ok(Header {
         text_offset,
         image_size,
     })
+}
+
+/// How long the file has to be, by the sections that it tells UEFI of (PE/COFF specification, 3.3 and 4): the header proper tells
+/// only what the kernel needs in memory. 0 for a kernel that UEFI does not know.
+fn raw_end(image: &[u8]) -> u64 {
+    let number = |at: usize, len: usize| -> Option<usize> {
+        let bytes = image.get(at..at.checked_add(len)?)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |n, &byte| n << 8 | usize::from(byte)),
+        )
+    };
+    let sections = || -> Option<u64> {
+        let pe = number(60, 4)?;
+        if image.get(pe..pe.checked_add(4)?)? != b"PE\0\0" {
+            return None;
+        }
+        let table = pe + 24 + number(pe + 20, 2)?;
+        let end = |n| {
+            Some(number(table + 40 * n + 16, 4)? as u64 + number(table + 40 * n + 20, 4)? as u64)
+        };
+        (0..number(pe + 6, 2)?).filter_map(end).max()
+    };
+    sections().unwrap_or(0)
 }
 
 /// Loads everything and answers where to begin.

@@ -23,6 +23,11 @@ const COMMAND_LINE: u64 = 0x2_0000;
 /// Where conventional memory ends: the extended BIOS data area would begin here.
 const LOW_MEMORY_END: u64 = 0x9_fc00;
 
+/// Where a PC has its reset vector: Linux jumps here to reboot a hardware-reduced platform (`machine_real_restart`).
+const RESET_VECTOR: u64 = 0xf_fff0;
+/// mov al, 0feh; out 64h, al; hlt; jmp back: the keyboard controller's reset line.
+const RESET_CODE: [u8; 7] = [0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd];
+
 const E820_RAM: u32 = 1;
 const E820_RESERVED: u32 = 2;
 
@@ -79,9 +84,11 @@ pub fn load(
     }
     command_line(memory, &options.command_line, &mut params)?;
     let tables = acpi::tables(options.cpus);
-    memory
-        .write_slice(&tables, GuestAddress(acpi::START))
-        .map_err(|why| why.to_string())?;
+    for (bytes, at) in [(&*tables, acpi::START), (&RESET_CODE, RESET_VECTOR)] {
+        memory
+            .write_slice(bytes, GuestAddress(at))
+            .map_err(|why| why.to_string())?;
+    }
     e820(options.memory, &mut params);
     let params = BootParams::new(&params, GuestAddress(ZERO_PAGE));
     LinuxBootConfigurator::write_bootparams(&params, memory).map_err(|why| why.to_string())?;
@@ -125,7 +132,12 @@ fn bzimage(memory: &GuestMemoryMmap, path: &Path) -> Result<Loaded, String> {
 fn elf(memory: &GuestMemoryMmap, path: &Path) -> Result<Loaded, String> {
     let mut file = File::open(path).map_err(told(path))?;
     let high = Some(GuestAddress(HIGH_MEMORY));
-    let loaded = Elf::load(memory, None, &mut file, high).map_err(told(path))?;
+    let loaded = Elf::load(memory, None, &mut file, high).map_err(|why| {
+        format!(
+            "{}: damaged, or more than the memory: {why}",
+            path.display()
+        )
+    })?;
     Ok(Loaded {
         header: setup_header {
             boot_flag: 0xaa55,
