@@ -58,6 +58,7 @@ extern crate self as xhv;
 pub mod aarch64;
 pub mod debug;
 mod device_tree;
+mod dump;
 mod engine;
 mod error;
 mod guest_access;
@@ -76,6 +77,7 @@ mod vm_state;
 pub mod x86_64;
 
 pub use device_tree::{DeviceNode, PropertyValue};
+pub use dump::Dump;
 pub use error::{Code, Error};
 pub use guest_access::{GuestAccess, GuestAddress};
 pub use guest_memory::{Gpa, Mapping};

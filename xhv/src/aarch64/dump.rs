@@ -1,48 +1,56 @@
-//! All registers of a vCPU in readable form.
+//! All registers of a vCPU in readable form, with the last exit: how `Dump` prints an AArch64 vCPU.
 
 use core::fmt;
 
+use super::exits::{ExitReason, Syndrome};
 use super::vcpu::Vcpu;
 use super::{gic_registers, reg, simd, sysreg};
-use crate::typed::state::RowAccess;
-use crate::typed::{RowInfo, Save};
-
-/// Prints all registers of a vCPU: `{}` the general ones, `{:#}` everything that it tells, bit fields by name.
-#[derive(Debug, Clone, Copy)]
-pub struct Dump<'a>(&'a Vcpu);
+use crate::dump::{Dump, line, part, rows};
 
 impl Vcpu {
     /// Its registers, to be printed.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), xhv::Error> {
+    /// use xhv::aarch64::Vm;
+    /// let vm = Vm::new()?;
+    /// let mut vcpu = vm.create_vcpu()?;
+    /// vcpu.set_el1(0x4000_0000, 0)?;
+    /// assert!(vcpu.dump().to_string().contains("PC                   0x40000000"));
+    /// let whole = format!("{:#}", vcpu.dump());
+    /// assert!(whole.contains("CPACR_EL1            0x300000: FPEN=TrapNone"), "{whole}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn dump(&self) -> Dump<'_> {
+    pub fn dump(&self) -> Dump<'_, Self> {
         Dump(self)
     }
 }
 
-impl fmt::Display for Dump<'_> {
+impl fmt::Display for Dump<'_, Vcpu> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_whole = f.alternate();
-        self.rows(f, &reg::ALL)?;
-        if is_whole {
-            self.rows(f, &simd::ALL)?;
-            self.rows(f, &sysreg::ALL)?;
-            self.rows(f, &gic_registers::ALL)?;
+        let vcpu = self.0;
+        if !f.alternate() {
+            return rows(f, vcpu, &reg::ALL);
         }
-        Ok(())
-    }
-}
-
-impl Dump<'_> {
-    /// Rows that the vCPU tells, one a line.
-    fn rows(&self, f: &mut fmt::Formatter<'_>, rows: &'static [RowInfo]) -> fmt::Result {
-        for row in rows
-            .iter()
-            .filter(|row| !matches!(row.save, Save::AliasOf(_)))
-        {
-            let Ok(value) = self.0.read_row(row) else {
-                continue;
-            };
-            writeln!(f, "{:<18} {}", row.name, row.describe(value))?;
+        part(f, "general registers")?;
+        rows(f, vcpu, &reg::ALL)?;
+        part(f, "vector registers")?;
+        rows(f, vcpu, &simd::ALL)?;
+        part(f, "system registers")?;
+        rows(f, vcpu, &sysreg::ALL)?;
+        if vcpu.vm().gic().is_some() {
+            part(f, "interrupt controller")?;
+            rows(f, vcpu, &gic_registers::ALL)?;
+        }
+        part(f, "last exit")?;
+        let exit = vcpu.last_exit();
+        line(f, "reason", format_args!("{:?}", exit.reason))?;
+        if exit.reason == ExitReason::EXCEPTION {
+            writeln!(f, "{:#x?}", Syndrome::decode(exit.syndrome))?;
+            line(f, "virtual address", format_args!("{:#x}", exit.virtual_address))?;
+            line(f, "physical address", exit.physical_address)?;
         }
         Ok(())
     }

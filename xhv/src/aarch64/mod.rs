@@ -88,7 +88,6 @@ pub use calls::{Hvc, Smc, Wfx};
 pub use config::{CacheType, VcpuConfig};
 pub use debug::Debugger;
 pub use device_tree::GIC_HANDLE;
-pub use dump::Dump;
 pub use exit::{DataAbort, Debug, DebugKind, Exit, InstructionAbort, RawExit, Undecoded};
 pub use gic::{BuiltIn, Gic, GicBuilder, GicParameters, GicState};
 pub use inject::Exception;

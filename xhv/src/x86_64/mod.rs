@@ -8,6 +8,7 @@ mod controllers;
 #[path = "../../spec/x86_64/controls.rs"]
 pub mod controls;
 mod debug;
+mod dump;
 mod emulate;
 pub(crate) mod entry;
 mod exit;
