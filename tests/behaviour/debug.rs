@@ -458,3 +458,36 @@ fn the_segment_base_counts() {
         assert_eq!(debugger.vcpu().read(reg::RIP).unwrap(), 1);
     });
 }
+
+#[test]
+fn a_dump_has_everything_by_name() {
+    on_every_engine(|engine| {
+        // fldpi; out 10h, al; hlt
+        let vm = vm(engine, &[0xd9, 0xeb, 0xe6, 0x10, 0xf4]);
+        let mut vcpu = flat32(&vm);
+        vcpu.write(reg::RBX, 0x1234).unwrap();
+        assert!(matches!(vcpu.run().unwrap(), Exit::PortWrite(_)));
+        let short = vcpu.dump().to_string();
+        assert!(
+            short.contains("RBX                  0x1234\n") && !short.contains("XMM"),
+            "{short}"
+        );
+        let whole = format!("{:#}", vcpu.dump());
+        for line in [
+            "RFLAGS               0x2\n",
+            "SS     0x0010 base 0x0 limit 0xffffffff 0xc093: G | DB | P | S | TYPE=DataReadWriteAccessed\n",
+            "GUEST_GDTR_LIMIT     0x0\n",
+            "HLT_EXITING",
+            "ST0                  0x4000c90fdaa22168c235\n",
+            "XMM15                0x00000000000000000000000000000000\n",
+            "Io {",
+            "PORT=0x10",
+        ] {
+            assert!(whole.contains(line), "{line} is not in\n{whole}");
+        }
+        // What would not be entered says so.
+        vcpu.write(vmcs::GUEST_CS_ACCESS_RIGHTS, AccessRights::from_bits(0))
+            .unwrap();
+        assert!(format!("{:#}", vcpu.dump()).contains("the next entry fails: "));
+    });
+}

@@ -35,7 +35,11 @@ use crate::typed::{RowInfo, Save};
 pub struct Dump<'a, V>(pub(crate) &'a V);
 
 /// A line of a dump.
-pub(crate) fn line(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
+pub(crate) fn line(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    value: impl fmt::Display,
+) -> fmt::Result {
     writeln!(f, "{name:<20} {value}")
 }
 

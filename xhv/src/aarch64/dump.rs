@@ -18,7 +18,7 @@ impl Vcpu {
     /// vcpu.set_el1(0x4000_0000, 0)?;
     /// assert!(vcpu.dump().to_string().contains("PC                   0x40000000"));
     /// let whole = format!("{:#}", vcpu.dump());
-    /// assert!(whole.contains("CPACR_EL1            0x300000: FPEN=TrapNone"), "{whole}");
+    /// assert!(whole.contains("CPACR_EL1            0x300000: SMEN=TrapAll | FPEN=TrapNone"), "{whole}");
     /// # Ok(())
     /// # }
     /// ```
@@ -49,7 +49,11 @@ impl fmt::Display for Dump<'_, Vcpu> {
         line(f, "reason", format_args!("{:?}", exit.reason))?;
         if exit.reason == ExitReason::EXCEPTION {
             writeln!(f, "{:#x?}", Syndrome::decode(exit.syndrome))?;
-            line(f, "virtual address", format_args!("{:#x}", exit.virtual_address))?;
+            line(
+                f,
+                "virtual address",
+                format_args!("{:#x}", exit.virtual_address),
+            )?;
             line(f, "physical address", exit.physical_address)?;
         }
         Ok(())

@@ -47,7 +47,11 @@ impl fmt::Display for Dump<'_, Vcpu> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vcpu = self.0;
         if !f.alternate() {
-            return rows(f, vcpu, reg::ALL.iter().filter(|row| row.key <= reg::R15.key()));
+            return rows(
+                f,
+                vcpu,
+                reg::ALL.iter().filter(|row| row.key <= reg::R15.key()),
+            );
         }
         part(f, "general registers")?;
         rows(f, vcpu, reg::ALL.iter().filter(|row| is_general(row)))?;
@@ -111,7 +115,11 @@ fn floating_point(f: &mut fmt::Formatter<'_>, vcpu: &Vcpu) -> fmt::Result {
         if *high == 0 {
             line(f, &format!("XMM{number}"), format_args!("{low:#034x}"))?;
         } else {
-            line(f, &format!("YMM{number}"), format_args!("{high:#034x}{low:032x}"))?;
+            line(
+                f,
+                &format!("YMM{number}"),
+                format_args!("{high:#034x}{low:032x}"),
+            )?;
         }
     }
     Ok(())
