@@ -491,3 +491,31 @@ fn a_dump_has_everything_by_name() {
         assert!(format!("{:#}", vcpu.dump()).contains("the next entry fails: "));
     });
 }
+
+#[test]
+fn exits_are_counted_for_who_asks() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[0xe6, 0x10, 0xe4, 0x11, 0xf4]); // out 10h, al; in al, 11h; hlt
+        let mut vcpu = flat32(&vm);
+        assert_eq!(vcpu.exit_statistics(), None);
+        vcpu.set_exit_statistics(true);
+        for _ in 0..3 {
+            match vcpu.run().unwrap() {
+                Exit::PortWrite(out) => out.finish().unwrap(),
+                Exit::PortRead(read) => read.finish(1).unwrap(),
+                Exit::Hlt(halt) => halt.finish().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        let statistics = vcpu.exit_statistics().unwrap();
+        assert_eq!(
+            (statistics.count("IO"), statistics.count("HLT")),
+            (2, 1),
+            "{statistics}"
+        );
+        assert!(statistics.to_string().contains(" IO\n"), "{statistics}");
+        assert!(!statistics.in_guest.is_zero() && !statistics.in_vmm.is_zero());
+        vcpu.set_exit_statistics(false);
+        assert_eq!(vcpu.exit_statistics(), None);
+    });
+}

@@ -422,3 +422,23 @@ fn a_step_into_an_exception_is_told_at_its_vector() {
         assert_eq!(run(&mut debugger), "hvc 1");
     });
 }
+
+#[test]
+fn exits_are_counted_for_who_asks() {
+    on_every_engine(|engine| {
+        let (mut vcpu, _memory) = start(engine, &[HVC, 0xf940_0041, HVC]); // ldr x1, [x2]
+        vcpu.set_x(2, DEVICE).unwrap();
+        vcpu.set_exit_statistics(true);
+        for _ in 0..3 {
+            match vcpu.run().unwrap() {
+                Exit::MmioRead(read) => read.finish(7).unwrap(),
+                Exit::Hvc(call) => call.finish_with(&[]).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        let statistics = vcpu.exit_statistics().unwrap();
+        assert_eq!(statistics.count("HVC"), 2, "{statistics}");
+        assert_eq!(statistics.count("DATA_ABORT_LOWER"), 1, "{statistics}");
+        assert_eq!(statistics.total(), 3);
+    });
+}

@@ -11,6 +11,7 @@ use crate::debug::Traps;
 use crate::error::Error;
 use crate::memory::{Memory, Permissions, lock};
 use crate::scalar::Scalar;
+use crate::trace::event;
 
 /// A guest-physical address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -150,6 +151,7 @@ impl GuestMemory {
 
     /// Enters a mapping that the engine accepted.
     pub(crate) fn add(&self, new: Mapping) {
+        event!(DEBUG, gpa = %new.gpa, size = new.size, permissions = ?new.permissions, "map");
         lock(&self.0).ranges.insert(new.gpa.0, new);
     }
 
@@ -171,11 +173,13 @@ impl GuestMemory {
 
     /// Takes a range out, splitting mappings where needed.
     pub(crate) fn remove(&self, gpa: u64, size: u64) {
+        event!(DEBUG, gpa = %Gpa(gpa), size, "unmap");
         lock(&self.0).replace(gpa, size, |_| None);
     }
 
     /// Changes permissions, splitting mappings where needed.
     pub(crate) fn protect(&self, gpa: u64, size: u64, permissions: Permissions) {
+        event!(DEBUG, gpa = %Gpa(gpa), size, ?permissions, "protect");
         lock(&self.0).replace(gpa, size, |part| {
             Some(Mapping {
                 permissions,

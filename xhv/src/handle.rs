@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::memory::lock;
+use crate::trace::event;
 
 /// Makes the engine's vCPU leave the guest.
 type Kick = Box<dyn Fn() + Send>;
@@ -207,6 +208,7 @@ impl VcpuHandle {
     /// Makes the vCPU's current or next `run` answer that it was canceled. Never lost, whether the vCPU is running, about to
     /// run or idle; several cancels before the vCPU looks count as one.
     pub fn cancel(&self) {
+        event!(TRACE, "cancel");
         self.0.ask(CANCEL);
     }
 

@@ -36,6 +36,7 @@
 //! | Guest memory, and page tables in it | [`Memory`], [`Gpa`], [`Permissions`], [`PageTables`], [`GuestAccess`] |
 //! | What tells a guest of its machine | [`DeviceNode`] |
 //! | Hermit's unikernels (feature `hermit`) | `hermit` |
+//! | Registers in words, exits counted | [`Dump`], [`ExitStatistics`]; feature `tracing` for events |
 //! | Engines, and what this host offers | [`Engine`], [`Host`] |
 //! | Debugging guests: breakpoints, watchpoints, single step | [`debug`] |
 //! | vCPUs and threads | [`VcpuHandle`], [`VcpuThread`], [`time`] |
@@ -61,6 +62,7 @@ mod device_tree;
 mod dump;
 mod engine;
 mod error;
+mod exit_statistics;
 mod guest_access;
 mod guest_memory;
 mod handle;
@@ -72,6 +74,7 @@ mod page_tables;
 mod scalar;
 mod thread;
 pub mod time;
+mod trace;
 pub mod typed;
 mod vm_state;
 pub mod x86_64;
@@ -79,6 +82,7 @@ pub mod x86_64;
 pub use device_tree::{DeviceNode, PropertyValue};
 pub use dump::Dump;
 pub use error::{Code, Error};
+pub use exit_statistics::ExitStatistics;
 pub use guest_access::{GuestAccess, GuestAddress};
 pub use guest_memory::{Gpa, Mapping};
 pub use handle::VcpuHandle;

@@ -11,6 +11,7 @@ use crate::engine::aarch64 as engine;
 use crate::error::{Code, Error};
 use crate::guest_memory::GuestMemory;
 use crate::host::{self, Architecture, Engine};
+use crate::trace::event;
 
 /// Granule of stage-2 translation: what guest-physical addresses, offsets and sizes of mappings are multiples of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -101,6 +102,7 @@ impl VmBuilder {
             vm.gic_create(&layout.config())
                 .map_err(|code| error::call(choice, "hv_gic_create", code))?;
         }
+        event!(DEBUG, engine = ?choice, ipa_bits, el2 = self.el2, "VM created");
         Ok(Vm(Arc::new(Inner {
             engine: vm,
             memory: GuestMemory::default().into(),

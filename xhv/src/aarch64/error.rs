@@ -3,10 +3,12 @@
 use super::ffi;
 use crate::engine::aarch64::Choice;
 use crate::error::{Code, Error};
+use crate::trace::event;
 use crate::typed::RowInfo;
 
 /// A refused call, by the framework's name.
 pub(super) fn call(choice: Choice, call: &'static str, code: Code) -> Error {
+    event!(DEBUG, call, %code, "refused call");
     if code == Code::UNSUPPORTED && is_framework(choice) {
         let known = ffi::FUNCTIONS.iter().find(|row| row.name == call);
         if let Some(row) = known.filter(|row| !(row.present)()) {
@@ -43,6 +45,7 @@ pub(super) fn call(choice: Choice, call: &'static str, code: Code) -> Error {
 
 /// A refused read or write of a row.
 pub(super) fn row(verb: &'static str, info: &RowInfo, code: Code) -> Error {
+    event!(DEBUG, verb, row = info.name, %code, "refused row");
     let lacks = matches!(code, Code::BAD_ARGUMENT | Code::UNSUPPORTED);
     let mut cause = Vec::new();
     if lacks {

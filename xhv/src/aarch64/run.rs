@@ -3,15 +3,20 @@
 //! Hidden here: kicks that nobody meant, writes to tracked pages, accesses that are allowed by now, cache maintenance of addresses without memory.
 
 use super::exit::{self, Exit, RawExit};
-use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome};
+use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome, SyndromeReason};
 use super::vcpu::Vcpu;
 use crate::error::Error;
+use crate::exit_statistics::{ExitStatistics, Recorder};
 use crate::guest_memory::Verdict;
 use crate::handle::Request;
 use crate::memory::Permissions;
+use crate::trace::event;
+use crate::typed::Named;
 
 /// How often in a row the engine may say that it left the guest for an unknown reason before `run` passes that on.
 const UNKNOWN_PATIENCE: u32 = 1000;
+/// Exception classes have six bits; the other reasons are counted behind them.
+const OTHER_REASONS: usize = 64;
 
 /// How often a vCPU left the guest, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,9 +73,13 @@ impl Vcpu {
                 }
             }
             self.assert_lines()?;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.enter();
+            }
             let result = self.engine.run();
             let raw = RawExit::new(self.call("hv_vcpu_run", result)?);
             self.statistics.entries += 1;
+            self.note_exit(&raw);
             match raw.reason {
                 // Whether it was meant is told by the requests: one may have been taken before the engine saw its kick.
                 ExitReason::CANCELED => {}
@@ -82,6 +91,36 @@ impl Vcpu {
             }
             self.statistics.hidden += 1;
         }
+    }
+
+    /// Tells those who want to know of the exit.
+    #[inline]
+    fn note_exit(&mut self, raw: &RawExit) {
+        event!(TRACE, vcpu = self.id(), reason = ?raw.reason, syndrome = ?raw.syndrome, "exit");
+        if let Some(recorder) = &mut self.recorder {
+            recorder.leave(match raw.reason {
+                ExitReason::EXCEPTION => usize::from(raw.syndrome.ec().0),
+                other => OTHER_REASONS + other.0 as usize,
+            });
+        }
+    }
+
+    /// Begins to count exits by reason, and the time in the guest and out of it; or ends it. Counting costs two looks at the clock for each exit.
+    pub fn set_exit_statistics(&mut self, wanted: bool) {
+        self.recorder = wanted.then(Recorder::new);
+    }
+
+    /// What was counted since [`Vcpu::set_exit_statistics`]; `None` if nothing is. Exceptions are told apart by their class.
+    #[must_use]
+    pub fn exit_statistics(&self) -> Option<ExitStatistics> {
+        let recorder = self.recorder.as_ref()?;
+        Some(recorder.statistics(|number| {
+            let name = match number.checked_sub(OTHER_REASONS as u32) {
+                Some(reason) => ExitReason(reason).value_name(),
+                None => SyndromeReason(number as u8).value_name(),
+            };
+            name.map_or_else(|| format!("exception class {number:#x}"), str::to_owned)
+        }))
     }
 
     /// Deals with exits that are nobody's business: writes to tracked pages, accesses that are allowed by now, cache maintenance of

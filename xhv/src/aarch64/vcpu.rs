@@ -14,9 +14,11 @@ use super::vm::Vm;
 use super::{error, ffi};
 use crate::engine::aarch64 as engine;
 use crate::error::{Code, Error};
+use crate::exit_statistics::Recorder;
 use crate::guest_memory::Gpa;
 use crate::handle::{Control, VcpuHandle};
 use crate::thread::Jobs;
+use crate::trace::event;
 use crate::typed::{Readable, Writable};
 
 /// A virtual processor. It belongs to the thread that created it and goes away when dropped.
@@ -33,6 +35,8 @@ pub struct Vcpu {
     pub(super) pending: [bool; 2],
     pub(super) last: RawExit,
     pub(super) statistics: Statistics,
+    /// Counts exits by reason, if somebody wants it.
+    pub(super) recorder: Option<Box<Recorder>>,
     /// The framework binds a vCPU to its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -49,6 +53,7 @@ impl fmt::Debug for Vcpu {
 
 impl Drop for Vcpu {
     fn drop(&mut self) {
+        event!(DEBUG, vcpu = self.id(), "vCPU destroyed");
         // Before the engine's vCPU goes and its id becomes another's.
         self.control.retire();
         self.jobs.clear();
@@ -80,6 +85,7 @@ impl Vcpu {
         let engine = engine::Vcpu::create(&vm.0.engine)
             .map_err(|code| error::call(vm.choice(), "hv_vcpu_create", code))?;
         let control = Control::new(true, engine.exiter());
+        event!(DEBUG, vcpu = engine.id(), "vCPU created");
         Ok(Self {
             vm: vm.clone(),
             engine,
@@ -90,6 +96,7 @@ impl Vcpu {
             pending: [false; 2],
             last: RawExit::canceled(),
             statistics: Statistics::default(),
+            recorder: None,
             thread: PhantomData,
         })
     }

@@ -62,10 +62,12 @@ pub use walk::{Access, PageFault};
 
 use crate::error::{Code, Error};
 use crate::host::Engine;
+use crate::trace::event;
 
 /// The error of a refused engine call: a function that this system does not have is told with the version that brought it.
 #[cold]
 fn failed(engine: Engine, call: &'static str, code: Code) -> Error {
+    event!(DEBUG, call, %code, "refused call");
     if engine == Engine::Framework && code == Code::UNSUPPORTED {
         let absent = ffi::FUNCTIONS
             .iter()

@@ -13,10 +13,13 @@ use super::vmcs::{
     InterruptibilityState as Blocking, VmEntryInterruptionInformation as Event,
 };
 use crate::error::{Code, Error};
+use crate::exit_statistics::{ExitStatistics, Recorder};
 use crate::guest_memory::{Gpa, Verdict};
 use crate::handle::Request;
 use crate::memory::Permissions;
 use crate::time::FOREVER;
+use crate::trace::event;
+use crate::typed::Named;
 
 /// How often a vCPU left the guest, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,13 +82,50 @@ impl Vcpu {
             {
                 return Ok(kind);
             }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.enter();
+            }
             self.enter(deadline)?;
             self.statistics.entries += 1;
+            self.note_exit();
             if let Some(kind) = self.decode(deadline)? {
                 return Ok(kind);
             }
             self.statistics.hidden += 1;
         }
+    }
+
+    /// Tells those who want to know of the exit.
+    #[inline]
+    fn note_exit(&mut self) {
+        event!(TRACE, vcpu = self.id(), rip = self.raw_vmcs(vmcs::GUEST_RIP.key()), reason = ?self.exit_reason(), "exit");
+        if self.recorder.is_some() {
+            let reason = self.exit_reason();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.leave(usize::from(reason.0));
+            }
+        }
+    }
+
+    fn exit_reason(&self) -> ExitReason {
+        let word = self.raw_vmcs(vmcs::EXIT_REASON.key());
+        ExitReason(ExitReasonField::from_bits(word as u32).basic())
+    }
+
+    /// Begins to count exits by reason, and the time in the guest and out of it; or ends it. Counting costs two looks at the clock for each exit.
+    pub fn set_exit_statistics(&mut self, wanted: bool) {
+        self.recorder = wanted.then(Recorder::new);
+    }
+
+    /// What was counted since [`Vcpu::set_exit_statistics`]; `None` if nothing is.
+    #[must_use]
+    pub fn exit_statistics(&self) -> Option<ExitStatistics> {
+        let recorder = self.recorder.as_ref()?;
+        Some(recorder.statistics(|reason| {
+            let reason = ExitReason(reason as u16);
+            let name = reason.value_name().map(str::to_owned);
+            name.unwrap_or_else(|| format!("exit reason {}", reason.0))
+        }))
     }
 
     #[cold]

@@ -14,9 +14,11 @@ use super::space::Space;
 use super::vm::Vm;
 use crate::engine::x86_64 as engine;
 use crate::error::{Code, Error};
+use crate::exit_statistics::Recorder;
 use crate::guest_memory::{Gpa, GuestMemory};
 use crate::handle::{Control, VcpuHandle};
 use crate::thread::Jobs;
+use crate::trace::event;
 use crate::typed::{Readable, Writable};
 
 bitflags::bitflags! {
@@ -71,6 +73,8 @@ pub struct Vcpu {
     /// MSRs that the default policy keeps for the guest.
     pub(super) emulated_msrs: BTreeMap<u32, u64>,
     pub(super) statistics: Statistics,
+    /// Counts exits by reason, if somebody wants it.
+    pub(super) recorder: Option<Box<Recorder>>,
     /// Where the APIC page is.
     pub(super) apic_page: Gpa,
     options: VcpuOptions,
@@ -79,6 +83,7 @@ pub struct Vcpu {
 
 impl Drop for Vcpu {
     fn drop(&mut self) {
+        event!(DEBUG, vcpu = self.id(), "vCPU destroyed");
         // From here on no kick can reach whoever gets the id next.
         self.control.retire();
         self.jobs.clear();
@@ -103,6 +108,7 @@ impl Vcpu {
             // A refusal means that the vCPU is going away: then there is nothing to interrupt.
             let _ = interrupter.interrupt();
         });
+        event!(DEBUG, vcpu = engine.id(), "vCPU created");
         Ok(Self {
             engine,
             vm: vm.clone(),
@@ -113,6 +119,7 @@ impl Vcpu {
             msrs: BTreeMap::new(),
             emulated_msrs: BTreeMap::new(),
             statistics: Statistics::default(),
+            recorder: None,
             apic_page: Gpa(0xfee0_0000),
             options,
             thread: PhantomData,
@@ -210,6 +217,7 @@ impl Vcpu {
         info: &'static crate::typed::RowInfo,
         code: Code,
     ) -> Error {
+        event!(DEBUG, verb, row = info.name, %code, "refused row");
         use crate::typed::Kind;
         let cause = match info.kind {
             Kind::Msr if !self.msrs.contains_key(&info.key) => {

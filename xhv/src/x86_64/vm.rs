@@ -14,6 +14,7 @@ use crate::host::{Architecture, Engine, resolve};
 use crate::memory::{Memory, PAGE, Permissions, lock};
 use crate::scalar::Scalar;
 use crate::thread::{VcpuThread, spawn};
+use crate::trace::event;
 use crate::typed::{RawRead, Readable, space};
 
 /// A virtual machine. Clones are handles to the same one; it goes away with the last of them and its last vCPU.
@@ -89,6 +90,7 @@ impl VmBuilder {
         let engine = engine::Vm::create(chosen, self.options.bits())
             .map_err(|code| failed(chosen, "hv_vm_create", code))?;
         let run_until = chosen == Engine::Software || is_present("hv_tsc_clock");
+        event!(DEBUG, engine = ?chosen, options = ?self.options, "VM created");
         Ok(Vm(Arc::new(Shared {
             engine,
             memory: Arc::default(),
