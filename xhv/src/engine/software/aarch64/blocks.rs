@@ -14,8 +14,8 @@ use super::decode;
 use super::exception::class;
 use super::mmu::Access;
 use crate::engine::software::dispatch::{Block, Chain, Jumps, Start};
-use crate::engine::software::memory::Mapping;
-use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
+use crate::engine::software::memory::{Mapping, lines_of};
+use crate::memory::{Memory, PAGE, Permissions};
 
 /// Instructions in a page.
 const PER_PAGE: u64 = PAGE / 4;
@@ -240,15 +240,10 @@ impl Blocks {
         if self.places.len() >= MOST {
             self.clear(cpu);
         }
-        let within = found.offset % PAGE;
-        let (first, last) = (
-            within / CODE_LINE,
-            (within + bytes - 1).min(PAGE - 1) / CODE_LINE,
-        );
         let decoded = Rc::new(Decoded {
             block: Rc::new(block),
             place,
-            lines: (!0 << first) & (!0 >> (63 - last)),
+            lines: lines_of(found.offset % PAGE, bytes),
         });
         self.places.insert(place, decoded.clone());
         let page = (place.memory, found.offset & !(PAGE - 1));

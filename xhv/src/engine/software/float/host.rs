@@ -98,6 +98,10 @@ macro_rules! host {
             fn is_exact_product(self, other: Self, _: Self) -> bool {
                 // The product of two odd numbers has as many bits as both together, or one less. The hidden bit ends the zeros.
                 let zeros = |value: $float| (value.to_bits() | 1 << $mantissa).trailing_zeros();
+                // Half of the significand is zero in both: no need to count.
+                if (self.to_bits() | other.to_bits()) << ($bits::BITS - $mantissa / 2 - 1) == 0 {
+                    return true;
+                }
                 match zeros(self) + zeros(other) {
                     0..$mantissa => false,
                     $mantissa => (odd(self) * odd(other)) >> ($mantissa + 1) == 0,

@@ -16,8 +16,8 @@ use super::cpu::{Cpu, RIP};
 use super::decode::Assembler;
 use super::mmu::{Access, Ept};
 use crate::engine::software::dispatch::{Block, Chain, Start, Stop};
-use crate::engine::software::memory::StaleCode;
-use crate::memory::{CODE_LINE, Memory, PAGE, Permissions};
+use crate::engine::software::memory::{StaleCode, lines_of};
+use crate::memory::{Memory, PAGE, Permissions};
 
 /// Instructions in a block at most.
 const LONGEST: u8 = 64;
@@ -305,7 +305,7 @@ impl Blocks {
 
     /// Remembers that a block has `len` bytes at `offset` of `memory`.
     fn note_page(&mut self, key: Key, offset: u64, len: u64, memory: Memory) {
-        let lines = lines(offset % PAGE, len);
+        let lines = lines_of(offset % PAGE, len);
         let page = (memory.id(), offset & !(PAGE - 1));
         let page = self.pages.entry(page).or_insert_with(|| CodePage {
             memory,
@@ -406,13 +406,6 @@ impl Blocks {
         self.pages.clear();
         self.once = None;
     }
-}
-
-/// The lines of a page that `len` bytes at `at` cover, a bit each.
-fn lines(at: u64, len: u64) -> u64 {
-    let first = at / CODE_LINE;
-    let last = (at + len.max(1) - 1).min(PAGE - 1) / CODE_LINE;
-    (!0_u64 << first) & (!0_u64 >> (63 - last))
 }
 
 impl Code {

@@ -1,4 +1,4 @@
-//! RFLAGS, the arithmetic ones lazily: kept as the last result and its carries, and made into bits when somebody asks.
+//! RFLAGS, the arithmetic ones lazily: kept as the last result and where it came from, and made into bits when somebody asks.
 
 /// Bits of RFLAGS (Intel SDM vol. 1, 3.4.3).
 #[derive(Debug)]
@@ -30,22 +30,30 @@ impl Rflags {
     pub(crate) const ALL: u64 = 0x3f_7fd5;
 }
 
-/// Where the carry bits of a byte, word or doubleword land: see [`Flags`].
+/// Bits of [`Flags::carry`].
 const CARRY: u64 = 1 << 63;
 const INTO_SIGN: u64 = 1 << 62;
-const SIGN_DELTA: u64 = 1;
 const AUXILIARY: u64 = 1 << 3;
+
+/// Bits of [`Flags::form`].
+const SIGN_DELTA: u64 = 1;
 const PARITY_SHIFT: u32 = 16;
+const SUM: u64 = 1 << 8;
+const DIFFERENCE: u64 = 1 << 9;
+/// Six bits: what moves the sign bit to bit 63.
+const WIDTH_SHIFT: u32 = 24;
 
 /// RFLAGS.
 ///
 /// ZF, SF and PF come from `result`, the last result sign-extended to 64 bits. `carry` has in bit 63 the carry out of the result's
-/// sign bit (CF), in bit 62 the carry into it (OF is their difference), and in bit 3 AF. POPF and its like can set what no
-/// result shows: bit 0 inverts SF, and bits 23:16 are added (exclusive or) to the byte that PF is taken from.
+/// sign bit (CF), in bit 62 the carry into it (OF is their difference), and in bit 3 AF. After an addition or subtraction it has
+/// the first operand instead, from which these follow: most of them nobody asks for. `form` says so (bits 8 and 9, and the width).
+/// POPF and its like can set what no result shows: bit 0 of `form` inverts SF, and bits 23:16 are added (exclusive or) to the byte that PF is taken from.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     result: u64,
     carry: u64,
+    form: u64,
     /// All other bits.
     pub(crate) system: u64,
 }
@@ -57,12 +65,46 @@ impl Flags {
     pub(crate) fn set(&mut self, result: u64, carry: u64) {
         self.result = result;
         self.carry = carry;
+        self.form = 0;
+    }
+
+    /// After `a + b`, of so many bits: the sum sign-extended to 64 bits, and `a` zero-extended.
+    #[inline(always)]
+    pub(crate) fn set_sum(&mut self, result: u64, a: u64, bits: u32) {
+        self.result = result;
+        self.carry = a;
+        self.form = SUM | u64::from(64 - bits) << WIDTH_SHIFT;
+    }
+
+    /// After `a - b`, likewise.
+    #[inline(always)]
+    pub(crate) fn set_difference(&mut self, result: u64, a: u64, bits: u32) {
+        self.result = result;
+        self.carry = a;
+        self.form = DIFFERENCE | u64::from(64 - bits) << WIDTH_SHIFT;
+    }
+
+    /// The carries, whatever the form.
+    #[inline(always)]
+    fn carries(&self) -> u64 {
+        if self.form & (SUM | DIFFERENCE) == 0 {
+            return self.carry;
+        }
+        // A difference's minuend is the sum of the difference and the subtrahend: the borrows are that sum's carries.
+        let (a, sum) = if self.form & SUM != 0 {
+            (self.carry, self.result)
+        } else {
+            (self.result, self.carry)
+        };
+        let b = sum.wrapping_sub(a);
+        let out = (a & b) | ((a | b) & !sum);
+        (out << (self.form >> WIDTH_SHIFT & 63)) & (CARRY | INTO_SIGN) | out & AUXILIARY
     }
 
     /// After an operation like INC that leaves CF alone.
     #[inline(always)]
     pub(crate) fn set_but_cf(&mut self, result: u64, carry: u64) {
-        let changed = (self.carry ^ carry) & CARRY;
+        let changed = (self.carries() ^ carry) & CARRY;
         // Bit 62 changes with bit 63, so that OF is the new operation's.
         self.set(result, carry ^ changed ^ (changed >> 1));
     }
@@ -70,13 +112,14 @@ impl Flags {
     /// CF.
     #[inline(always)]
     pub(crate) fn cf(&self) -> bool {
-        self.carry & CARRY != 0
+        self.carries() & CARRY != 0
     }
 
     /// OF.
     #[inline(always)]
     pub(crate) fn of(&self) -> bool {
-        (self.carry ^ (self.carry << 1)) & CARRY != 0
+        let carries = self.carries();
+        (carries ^ (carries << 1)) & CARRY != 0
     }
 
     /// ZF.
@@ -88,40 +131,49 @@ impl Flags {
     /// SF.
     #[inline(always)]
     pub(crate) fn sf(&self) -> bool {
-        (self.result ^ (self.carry << 63)) & (1 << 63) != 0
+        (self.result ^ (self.form << 63)) & (1 << 63) != 0
     }
 
     /// SF differs from OF: the condition "less".
     #[inline(always)]
     pub(crate) fn less(&self) -> bool {
-        (self.result ^ (self.carry << 63) ^ self.carry ^ (self.carry << 1)) & (1 << 63) != 0
+        let carries = self.carries();
+        (self.result ^ (self.form << 63) ^ carries ^ (carries << 1)) & (1 << 63) != 0
     }
 
     /// PF.
     #[inline(always)]
     pub(crate) fn pf(&self) -> bool {
-        let byte = (self.result ^ (self.carry >> PARITY_SHIFT)) as u8;
+        let byte = (self.result ^ (self.form >> PARITY_SHIFT)) as u8;
         byte.count_ones() & 1 == 0
     }
 
     /// AF.
     #[inline(always)]
     pub(crate) fn af(&self) -> bool {
-        self.carry & AUXILIARY != 0
+        self.carries() & AUXILIARY != 0
     }
 
     /// Sets CF and leaves the others.
     #[inline(always)]
     pub(crate) fn set_cf(&mut self, cf: bool) {
-        let changed = (self.carry ^ (u64::from(cf) << 63)) & CARRY;
-        self.carry ^= changed ^ (changed >> 1);
+        let carries = self.carries();
+        let changed = (carries ^ (u64::from(cf) << 63)) & CARRY;
+        self.put_carries(carries ^ changed ^ (changed >> 1));
+    }
+
+    /// Replaces the carries and leaves what comes from the result.
+    #[inline(always)]
+    fn put_carries(&mut self, carries: u64) {
+        self.carry = carries;
+        self.form &= SIGN_DELTA | 0xff << PARITY_SHIFT;
     }
 
     /// Sets CF and OF and leaves the others.
     #[inline(always)]
     pub(crate) fn set_cf_of(&mut self, cf: bool, of: bool) {
-        let rest = self.carry & !(CARRY | INTO_SIGN);
-        self.carry = rest | (u64::from(cf) << 63) | (u64::from(cf ^ of) << 62);
+        let rest = self.carries() & !(CARRY | INTO_SIGN);
+        self.put_carries(rest | (u64::from(cf) << 63) | (u64::from(cf ^ of) << 62));
     }
 
     /// All of RFLAGS.
@@ -148,7 +200,8 @@ impl Flags {
         let (cf, of) = (is(Rflags::CF), is(Rflags::OF));
         let carry = (cf << 63) | ((cf ^ of) << 62) | (is(Rflags::AF) << 3);
         if zf {
-            self.set(0, carry | is(Rflags::SF) | (odd << PARITY_SHIFT));
+            self.set(0, carry);
+            self.form = is(Rflags::SF) * SIGN_DELTA | odd << PARITY_SHIFT;
         } else {
             self.set((is(Rflags::SF) << 63) | 0x100 | odd, carry);
         }
@@ -156,6 +209,8 @@ impl Flags {
 }
 
 const _: () = assert!(SIGN_DELTA == 1 && Rflags::AF >> 1 == AUXILIARY);
+// A width has to stay clear of the parity byte.
+const _: () = assert!(WIDTH_SHIFT == PARITY_SHIFT + 8);
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +244,78 @@ mod tests {
                 );
                 other.set_cf_of(cf, !cf);
                 assert_eq!((other.cf(), other.of(), other.zf()), (cf, !cf, flags.zf()));
+            }
+        }
+    }
+
+    /// By definition (Intel SDM vol. 1, 3.4.3.1): `a + b` or `a - b` of `bits` bits.
+    fn defined(subtract: bool, a: u64, b: u64, bits: u32) -> (u64, u64) {
+        let mask = u64::MAX >> (64 - bits);
+        let signed = |value: u64| i128::from((value << (64 - bits)) as i64 >> (64 - bits));
+        let (wide, of) = if subtract {
+            (i128::from(a) - i128::from(b), signed(a) - signed(b))
+        } else {
+            (i128::from(a) + i128::from(b), signed(a) + signed(b))
+        };
+        let r = wide as u64 & mask;
+        let nibble = if subtract {
+            a & 15 < b & 15
+        } else {
+            (a & 15) + (b & 15) > 15
+        };
+        let status = u64::from(wide < 0 || wide > i128::from(mask)) * Rflags::CF
+            | u64::from((r as u8).count_ones() % 2 == 0) * Rflags::PF
+            | u64::from(nibble) * Rflags::AF
+            | u64::from(r == 0) * Rflags::ZF
+            | u64::from(r >> (bits - 1) != 0) * Rflags::SF
+            | u64::from(of != signed(of as u64 & mask)) * Rflags::OF;
+        (signed(r) as u64, status)
+    }
+
+    fn check(a: u64, b: u64, bits: u32) {
+        let mut flags = Flags::default();
+        for subtract in [false, true] {
+            let (result, status) = defined(subtract, a, b, bits);
+            if subtract {
+                flags.set_difference(result, a, bits);
+            } else {
+                flags.set_sum(result, a, bits);
+            }
+            assert_eq!(
+                flags.value(),
+                status | Rflags::ONE,
+                "{a:x} {b:x} {bits} {subtract}"
+            );
+            let mut other = flags;
+            other.set_cf(true);
+            assert_eq!(other.value(), status | Rflags::ONE | Rflags::CF);
+        }
+    }
+
+    #[test]
+    fn sums_and_differences_show_their_carries_when_asked() {
+        (0..=255).for_each(|a| (0..=255).for_each(|b| check(a, b, 8)));
+        let edges = [
+            0_u64,
+            1,
+            7,
+            8,
+            15,
+            16,
+            0x7f,
+            0x80,
+            0xff,
+            0x1234_5678_9abc_def0,
+        ];
+        for bits in [16, 32, 64] {
+            let mask = u64::MAX >> (64 - bits);
+            let sign = 1_u64 << (bits - 1);
+            let all = edges.iter().flat_map(|&x| {
+                [x, !x, x.wrapping_add(sign), sign.wrapping_sub(x)].map(|x| x & mask)
+            });
+            let all: Vec<u64> = all.collect();
+            for &a in &all {
+                all.iter().for_each(|&b| check(a, b, bits));
             }
         }
     }

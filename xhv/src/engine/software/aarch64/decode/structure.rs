@@ -4,7 +4,7 @@ use super::super::access::iss;
 use super::super::cpu::{Mode, SP};
 use super::super::exec::memory::StackMisaligned;
 use super::super::exec::structure::{
-    LoadElement, LoadReplicate, LoadStructures, StoreElement, StoreStructures,
+    LoadElement, LoadReplicate, LoadReplicateOne, LoadStructures, StoreElement, StoreStructures,
 };
 use super::memory::Operands;
 use super::{Assembler, FP_TRAP, Outcome, source};
@@ -151,6 +151,12 @@ fn element(
     operands.r[4] = index as u8;
     operands.extend = scale as u8 | u8::from(q) << 2;
     operands.apply(match (opcode >> 1, load) {
+        (3, _) if registers == 1 => match scale {
+            0 => asm.push::<LoadReplicateOne<u8>>(),
+            1 => asm.push::<LoadReplicateOne<u16>>(),
+            2 => asm.push::<LoadReplicateOne<u32>>(),
+            _ => asm.push::<LoadReplicateOne<u64>>(),
+        },
         (3, _) => asm.push::<LoadReplicate>(),
         (_, true) => asm.push::<LoadElement>(),
         (_, false) => asm.push::<StoreElement>(),

@@ -4,9 +4,12 @@
 //! the element), `x[1]` log2 of the element size and, at bit 2, whether registers are whole; `len` is set if the base goes up by
 //! `disp` and `r[2]` afterwards.
 
+use core::marker::PhantomData;
+
 use super::super::cpu::{Cpu, Mode, SP};
 use super::alu::after_sp;
 use crate::engine::software::dispatch::{Flow, Op, Path, Step, Stop};
+use crate::engine::software::memory::Scalar;
 
 /// Bytes of an element.
 fn element_bytes(op: &Op<Cpu>) -> u64 {
@@ -18,6 +21,7 @@ fn register_bytes(op: &Op<Cpu>) -> u64 {
     if op.x[1] & 4 != 0 { 16 } else { 8 }
 }
 
+#[inline(always)]
 fn finish(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
     if op.len == 0 {
         return Ok(Flow::Next);
@@ -185,6 +189,33 @@ impl Step<Cpu> for StoreElement {
             let value = cpu.v[register(op, at)] >> shift;
             store_element::<P>(cpu, op, base.wrapping_add(at * size), value)?;
         }
+        finish(cpu, op)
+    }
+}
+
+/// LD1R of elements `T`
+pub(crate) struct LoadReplicateOne<T>(PhantomData<T>);
+
+impl<T: Scalar> Step<Cpu> for LoadReplicateOne<T> {
+    const MEMORY: bool = true;
+    const ENDS: bool = false;
+
+    #[inline(always)]
+    fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
+        let base = cpu.get(op.r[1]);
+        if cpu.mode.has(Mode::ALIGN) && base & (T::SIZE - 1) != 0 {
+            return Err(if P::SLOW {
+                cpu.alignment_fault(op, base)
+            } else {
+                Stop::Miss
+            });
+        }
+        let value = cpu.load::<P, T>(op, base)?.to_u128() as u64;
+        // A one in each element.
+        let ones = u64::MAX / (u64::MAX >> (64 - 8 * T::SIZE));
+        let low = value.wrapping_mul(ones);
+        let high = if op.x[1] & 4 != 0 { low } else { 0 };
+        cpu.v[usize::from(op.r[0] & 31)] = u128::from(low) | u128::from(high) << 64;
         finish(cpu, op)
     }
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // Dereferences the TLB's host addresses: the head of `Tlb` says why they are good.
 
 use super::super::host::{Scalar, update};
-use super::{BESIDE_CODE, REGIMES, View, page_of_last};
+use super::{BESIDE_CODE, REGIMES, View, lines_of, page_of_last};
 use crate::memory::{Memory, PAGE};
 
 impl View {
@@ -46,7 +46,9 @@ impl View {
         let memory: *const Memory = core::ptr::with_exposed_provenance(entry.memory);
         // SAFETY: it lies in the view's current map, which does not change as long as there is an entry (invariant of `Tlb`).
         let memory = unsafe { &*memory };
-        Some(memory.written((host - memory.as_ptr().addr()) as u64, T::SIZE))
+        let offset = (host - memory.as_ptr().addr()) as u64;
+        let hit = memory.code_lines(offset) & lines_of(offset % PAGE, T::SIZE) != 0;
+        Some(hit && memory.written(offset, T::SIZE))
     }
 
     /// Whether the TLB knows `size` bytes (at most a page) at `va` as writable.

@@ -93,6 +93,14 @@ impl core::fmt::Debug for View {
     }
 }
 
+/// The lines that `len` bytes at `at` of a page cover, a bit each; what goes beyond the page is left out.
+#[inline(always)]
+pub(crate) fn lines_of(at: u64, len: u64) -> u64 {
+    let first = at / CODE_LINE;
+    let last = (at + len.max(1) - 1).min(PAGE - 1) / CODE_LINE;
+    (!0_u64 << first) & (!0_u64 >> (63 - last))
+}
+
 #[inline(always)]
 fn page_of_last(va: u64, size: u64) -> u64 {
     va.wrapping_add(size - 1) & !(PAGE - 1)
@@ -232,11 +240,8 @@ impl View {
     pub(crate) fn mark_code(&mut self, gpa: u64, len: u64) -> Result<bool, Fault> {
         let range = self.locate(gpa, Permissions::EXECUTE)?;
         let offset = range.offset + (gpa - range.gpa);
-        let first = offset % PAGE / CODE_LINE;
-        let last = ((offset % PAGE + len.max(1) - 1).min(PAGE - 1)) / CODE_LINE;
-        let lines = (!0_u64 << first) & (!0_u64 >> (63 - last));
         let memory = range.memory.clone();
-        if memory.mark_code(offset, lines, &self.watcher) != 0 {
+        if memory.mark_code(offset, lines_of(offset % PAGE, len), &self.watcher) != 0 {
             return Ok(false);
         }
         self.space.shoot_down_others(&self.slot);

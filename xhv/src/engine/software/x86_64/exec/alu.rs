@@ -12,10 +12,13 @@ use crate::engine::software::x86_64::decode::{Assembler, Exec, gpr_number, opera
 
 /// An operation on two operands.
 pub(crate) trait Binary: 'static {
-    /// Whether the first operand is written.
-    const WRITES: bool = true;
+    /// Whether there is no result but flags.
+    const COMPARES: bool = false;
     /// Whether CF is an operand.
     const CARRY: bool = false;
+    /// Whether it is a sum or a difference of just the operands, whose carries can wait.
+    const SUM: bool = false;
+    const DIFFERENCE: bool = false;
     /// The result and the carries out of each bit, both with rubbish above the operand's bits. The operands are zero-extended.
     fn apply(a: u64, b: u64, cf: u64) -> (u64, u64);
 }
@@ -33,12 +36,12 @@ fn sub_borrows(a: u64, b: u64, r: u64) -> u64 {
 }
 
 macro_rules! binary {
-    ($($name:ident $(: $konst:ident = $value:literal)?, |$a:ident, $b:ident, $c:ident| $result:expr, $carries:expr;)*) => {$(
+    ($($name:ident $(: $($konst:ident)+)?, |$a:ident, $b:ident, $c:ident| $result:expr, $carries:expr;)*) => {$(
         #[derive(Debug)]
         pub(crate) struct $name;
 
         impl Binary for $name {
-            $(const $konst: bool = $value;)?
+            $($(const $konst: bool = true;)+)?
             #[inline(always)]
             fn apply($a: u64, $b: u64, $c: u64) -> (u64, u64) {
                 let r = $result;
@@ -50,15 +53,15 @@ macro_rules! binary {
 }
 
 binary! {
-    Add, |a, b, _c| a.wrapping_add(b), add_carries;
-    Adc: CARRY = true, |a, b, c| a.wrapping_add(b).wrapping_add(c), add_carries;
-    Sub, |a, b, _c| a.wrapping_sub(b), sub_borrows;
-    Sbb: CARRY = true, |a, b, c| a.wrapping_sub(b).wrapping_sub(c), sub_borrows;
-    Cmp: WRITES = false, |a, b, _c| a.wrapping_sub(b), sub_borrows;
+    Add: SUM, |a, b, _c| a.wrapping_add(b), add_carries;
+    Adc: CARRY, |a, b, c| a.wrapping_add(b).wrapping_add(c), add_carries;
+    Sub: DIFFERENCE, |a, b, _c| a.wrapping_sub(b), sub_borrows;
+    Sbb: CARRY, |a, b, c| a.wrapping_sub(b).wrapping_sub(c), sub_borrows;
+    Cmp: COMPARES DIFFERENCE, |a, b, _c| a.wrapping_sub(b), sub_borrows;
     And, |a, b, _c| a & b, |_, _, _| 0;
     Or, |a, b, _c| a | b, |_, _, _| 0;
     Xor, |a, b, _c| a ^ b, |_, _, _| 0;
-    Test: WRITES = false, |a, b, _c| a & b, |_, _, _| 0;
+    Test: COMPARES, |a, b, _c| a & b, |_, _, _| 0;
 }
 
 /// Does `O` on two values, and sets the flags.
@@ -66,7 +69,14 @@ binary! {
 pub(crate) fn binary<O: Binary, T: Int>(cpu: &mut Cpu, a: T, b: T, cf: u64) -> T {
     let (r, out) = O::apply(a.wide(), b.wide(), cf);
     let r = T::narrow(r);
-    cpu.lazy.set(r.signed() as u64, carries::<T>(out));
+    let result = r.signed() as u64;
+    if O::SUM {
+        cpu.lazy.set_sum(result, a.wide(), T::BITS);
+    } else if O::DIFFERENCE {
+        cpu.lazy.set_difference(result, a.wide(), T::BITS);
+    } else {
+        cpu.lazy.set(result, carries::<T>(out));
+    }
     r
 }
 
@@ -89,7 +99,7 @@ impl<O: Binary, T: Int, S: Source> Exec for ToReg<O, T, S> {
         let b = S::get::<P, T>(cpu, op)?;
         let a = T::get(cpu, op.r[0]);
         let r = binary::<O, T>(cpu, a, b, carry::<O>(cpu));
-        if O::WRITES {
+        if !O::COMPARES {
             T::put(cpu, op.r[0], r);
         }
         Ok(Flow::Next)
@@ -105,7 +115,7 @@ impl<O: Binary, T: Int, S: Source, A: Address, const LOCK: bool> Exec for ToMem<
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let b = S::get::<P, T>(cpu, op)?;
         let cf = carry::<O>(cpu);
-        if !O::WRITES {
+        if O::COMPARES {
             let a = A::load::<P, T>(cpu, op)?;
             binary::<O, T>(cpu, a, b, cf);
             return Ok(Flow::Next);
@@ -120,8 +130,9 @@ impl<O: Binary, T: Int, S: Source, A: Address, const LOCK: bool> Exec for ToMem<
 /// INC or DEC of a register: adds or subtracts 1 and leaves CF alone.
 struct StepReg<O, T>(PhantomData<(O, T)>);
 
+/// Adds or subtracts 1 and sets all flags but CF.
 #[inline(always)]
-fn step_flags<O: Binary, T: Int>(cpu: &mut Cpu, a: T) -> T {
+pub(crate) fn step_flags<O: Binary, T: Int>(cpu: &mut Cpu, a: T) -> T {
     let (r, out) = O::apply(a.wide(), 1, 0);
     let r = T::narrow(r);
     cpu.lazy.set_but_cf(r.signed() as u64, carries::<T>(out));
@@ -248,6 +259,7 @@ fn one_step<O: Binary>(i: &Instruction, a: &mut Assembler) {
             a.emit_either::<StepMem<O, T, Long, false>, StepMem<O, T, Segmented, false>>(i);
         }
     });
+    super::fused::note(i, a);
 }
 
 fn negate<const NOT: bool>(i: &Instruction, a: &mut Assembler) {

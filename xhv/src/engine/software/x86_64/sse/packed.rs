@@ -147,7 +147,7 @@ fn emit_frequent<'a>(i: &Instruction, asm: &'a mut Assembler, number: usize) -> 
         PADDQ => asm.emit::<Frequent<PADDQ, Reg>>(i),
         PAND => asm.emit::<Frequent<PAND, Reg>>(i),
         POR => asm.emit::<Frequent<POR, Reg>>(i),
-        PSHUFD => asm.emit::<Frequent<PSHUFD, Reg>>(i),
+        PSHUFD => emit_shuffle(i, asm),
         PCMPEQB => asm.emit::<Frequent<PCMPEQB, Reg>>(i),
         PMINUB => asm.emit::<Frequent<PMINUB, Reg>>(i),
         XORPS => asm.emit::<Frequent<XORPS, Reg>>(i),
@@ -163,6 +163,33 @@ fn emit_frequent<'a>(i: &Instruction, asm: &'a mut Assembler, number: usize) -> 
         PANDN => asm.emit::<Frequent<PANDN, Reg>>(i),
         PUNPCKLDQ => asm.emit::<Frequent<PUNPCKLDQ, Reg>>(i),
         _ => asm.emit::<Lane<false, Reg>>(i),
+    }
+}
+
+/// PSHUFD in the orders that compilers use, as one shuffle of the host each.
+fn emit_shuffle<'a>(i: &Instruction, asm: &'a mut Assembler) -> &'a mut Operation {
+    macro_rules! orders {
+        ($($order:literal)*) => {
+            match i.immediate8() {
+                $($order => asm.emit::<Shuffle<$order>>(i),)*
+                _ => asm.emit::<Frequent<PSHUFD, Reg>>(i),
+            }
+        };
+    }
+    orders!(0x00 0x08 0x0e 0x1b 0x39 0x44 0x4e 0x55 0x93 0xaa 0xb1 0xd8 0xe5 0xee 0xf5 0xff)
+}
+
+/// PSHUFD in the order `N`.
+struct Shuffle<const N: u8>;
+
+impl<const N: u8> Exec for Shuffle<N> {
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let from: [u32; 4] = *cast_ref(&cpu.fpu.xmm[usize::from(op.imm as u8 & 15)]);
+        let lane = |n: u8| from[usize::from(N >> (2 * n) & 3)];
+        let to = [lane(0), lane(1), lane(2), lane(3)];
+        *cast_mut(&mut cpu.fpu.xmm[usize::from(op.r[0] & 15)]) = to;
+        Ok(Flow::Next)
     }
 }
 
