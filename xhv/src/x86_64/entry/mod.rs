@@ -111,30 +111,41 @@ impl<'a, F: Fields> Check<'a, F> {
         }
     }
 
+    // Inlined with what they call, a field that is known is one load: some of the rules are checked at every entry.
+    #[inline(always)]
     fn get(&self, field: u32) -> u64 {
         self.fields.get(field)
     }
 
+    #[inline(always)]
     fn get32(&self, field: u32) -> u32 {
         self.fields.get(field) as u32
     }
 
     /// Notes that `field` breaks `rule`, unless `kept`.
+    #[inline(always)]
     fn need(&mut self, kept: bool, rule: Rule, field: u32) {
         self.need_or(kept, rule, field, 0);
     }
 
+    #[inline(always)]
     fn need_or(&mut self, kept: bool, rule: Rule, field: u32, qualification: u64) {
         if !kept {
-            let value = self.get(field);
-            self.found.push(Violation {
-                rule,
-                stage: self.stage,
-                qualification,
-                field,
-                value,
-            });
+            self.broken(rule, field, qualification);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn broken(&mut self, rule: Rule, field: u32, qualification: u64) {
+        let value = self.get(field);
+        self.found.push(Violation {
+            rule,
+            stage: self.stage,
+            qualification,
+            field,
+            value,
+        });
     }
 
     fn canonical(&self, address: u64) -> bool {

@@ -27,17 +27,33 @@ pub(crate) trait Address: 'static {
 }
 
 /// A 64-bit address in 64-bit mode without segment base: see `Assembler::is_long`.
+pub(crate) type Long = Linear<true>;
+
+/// The same without an index.
+pub(crate) type LongBase = Linear<false>;
+
+/// What [`Long`] and [`LongBase`] have in common.
 #[derive(Debug)]
-pub(crate) struct Long;
+pub(crate) struct Linear<const INDEX: bool>;
+
+impl<const INDEX: bool> Linear<INDEX> {
+    #[inline(always)]
+    fn address(cpu: &Cpu, op: &Operation) -> u64 {
+        if INDEX {
+            return cpu.ea_long(op);
+        }
+        cpu.gpr[usize::from(op.r[2] & 31)].wrapping_add(i64::from(op.disp) as u64)
+    }
+}
 
 /// Any address: segment, address size, limits.
 #[derive(Debug)]
 pub(crate) struct Segmented;
 
-impl Address for Long {
+impl<const INDEX: bool> Address for Linear<INDEX> {
     #[inline(always)]
     fn load<P: Path, T: Scalar>(cpu: &mut Cpu, op: &Operation) -> Result<T, Stop> {
-        let va = cpu.ea_long(op);
+        let va = Self::address(cpu, op);
         match cpu.view.load(cpu.mode.regime, va) {
             Some(value) => Ok(value),
             None if P::SLOW => cpu.load_slow(op.x[0], va),
@@ -47,7 +63,7 @@ impl Address for Long {
 
     #[inline(always)]
     fn store<P: Path, T: Scalar>(cpu: &mut Cpu, op: &Operation, value: T) -> Result<(), Stop> {
-        let va = cpu.ea_long(op);
+        let va = Self::address(cpu, op);
         match cpu.view.store(cpu.mode.regime, va, value) {
             Some(()) => Ok(()),
             None if P::SLOW => cpu.store_slow(op.x[0], va, value),
@@ -62,7 +78,7 @@ impl Address for Long {
         locked: bool,
         mut change: impl FnMut(T) -> T,
     ) -> Result<T, Stop> {
-        let va = cpu.ea_long(op);
+        let va = Self::address(cpu, op);
         match cpu.update_fast(va, locked, &mut change) {
             Some(old) => Ok(old),
             None if P::SLOW => cpu.update_slow(op.x[0], va, locked, &mut change),

@@ -264,7 +264,7 @@ mod tests {
             (a & 15) + (b & 15) > 15
         };
         let status = u64::from(wide < 0 || wide > i128::from(mask)) * Rflags::CF
-            | u64::from((r as u8).count_ones() % 2 == 0) * Rflags::PF
+            | u64::from((r as u8).count_ones() & 1 == 0) * Rflags::PF
             | u64::from(nibble) * Rflags::AF
             | u64::from(r == 0) * Rflags::ZF
             | u64::from(r >> (bits - 1) != 0) * Rflags::SF

@@ -221,6 +221,11 @@ impl Assembler {
             && !matches!(i.memory_segment(), Register::FS | Register::GS)
     }
 
+    /// Whether it is one for `access::LongBase`, which has no index.
+    pub(crate) fn is_based(&self, i: &Instruction) -> bool {
+        self.is_long(i) && !i.memory_index().is_gpr()
+    }
+
     /// Emits a call of `function`, with RIP exactly at the instruction. It may answer [`Flow::End`] (RIP set to where to go on), or
     /// [`Flow::Next`] (RIP untouched).
     pub(crate) fn complex<F>(&mut self, instruction: &Instruction, function: F) -> &mut Operation

@@ -6,7 +6,9 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 use super::{Condition, Imm, Int, Mem, Reg, Source, condition, wide, width};
 use crate::engine::software::dispatch::{Flow, Path};
 use crate::engine::software::x86_64::Done;
-use crate::engine::software::x86_64::access::{Address, Long, Operation, Segmented, stored};
+use crate::engine::software::x86_64::access::{
+    Address, Long, LongBase, Operation, Segmented, stored,
+};
 use crate::engine::software::x86_64::cpu::{Cpu, ZERO};
 use crate::engine::software::x86_64::decode::{
     Assembler, Exec, gpr_number, operand_size, segment_number,
@@ -262,11 +264,15 @@ fn mov(i: &Instruction, a: &mut Assembler) -> bool {
 fn mov_in<T: Int>(i: &Instruction, a: &mut Assembler) {
     let op = match (i.op0_kind(), i.op1_kind()) {
         (OpKind::Register, OpKind::Register) => a.emit::<ToReg<T, Reg>>(i),
-        (OpKind::Register, OpKind::Memory) => {
-            a.emit_either::<ToReg<T, Mem<Long>>, ToReg<T, Mem<Segmented>>>(i)
-        }
+        (OpKind::Register, OpKind::Memory) => match a.is_based(i) {
+            true => a.emit::<ToReg<T, Mem<LongBase>>>(i),
+            false => a.emit_either::<ToReg<T, Mem<Long>>, ToReg<T, Mem<Segmented>>>(i),
+        },
         (OpKind::Register, _) => a.emit::<ToReg<T, Imm>>(i),
-        (_, OpKind::Register) => a.emit_either::<ToMem<T, Reg, Long>, ToMem<T, Reg, Segmented>>(i),
+        (_, OpKind::Register) => match a.is_based(i) {
+            true => a.emit::<ToMem<T, Reg, LongBase>>(i),
+            false => a.emit_either::<ToMem<T, Reg, Long>, ToMem<T, Reg, Segmented>>(i),
+        },
         _ => a.emit_either::<ToMem<T, Imm, Long>, ToMem<T, Imm, Segmented>>(i),
     };
     if i.op0_kind() == OpKind::Register {

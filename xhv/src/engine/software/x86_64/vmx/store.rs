@@ -29,6 +29,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Fields for View<'_> {
+    #[inline(always)]
     fn get(&self, field: u32) -> u64 {
         self.vmcs.read(self.cpu, field).unwrap_or(0)
     }
@@ -57,7 +58,7 @@ fn segment_mut(cpu: &mut Cpu, field: u32, first: u32) -> &mut Segment {
 
 impl Vmcs {
     /// A field's value. [`Code::BAD_ARGUMENT`] for what is no field, or hidden.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, cpu: &Cpu, field: u32) -> Result<u64, Code> {
         if field & 1 != 0 {
             return Err(Code::BAD_ARGUMENT);
