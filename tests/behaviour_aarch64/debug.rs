@@ -4,7 +4,8 @@ use xhv::Engine;
 use xhv::aarch64::exits::SyndromeReason;
 use xhv::aarch64::reg::{CPSR, PC, Spsr, SpsrM};
 use xhv::aarch64::sysreg::{
-    DBGBCR0_EL1, DBGWVR0_EL1, Dbgbcr, ELR_EL1, ESR_EL1, MDSCR_EL1, Mdscr, SPSR_EL1, VBAR_EL1, Vbar,
+    CONTEXTIDR_EL1, DBGBCR0_EL1, DBGBCR5_EL1, DBGBVR0_EL1, DBGBVR5_EL1, DBGWCR0_EL1, DBGWVR0_EL1,
+    Dbgbcr, Dbgwcr, ELR_EL1, ESR_EL1, MDSCR_EL1, Mdscr, SPSR_EL1, VBAR_EL1, Vbar,
 };
 use xhv::aarch64::{Debugger, Exit, Vcpu};
 use xhv::debug::{Stop, Watch};
@@ -440,5 +441,91 @@ fn exits_are_counted_for_who_asks() {
         assert_eq!(statistics.count("HVC"), 2, "{statistics}");
         assert_eq!(statistics.count("DATA_ABORT_LOWER"), 1, "{statistics}");
         assert_eq!(statistics.total(), 3);
+
+
+/// A guest whose own debugging is on: MDSCR_EL1 MDE and KDE, PSTATE.D clear, a handler that counts in X10 and passes the instruction.
+fn debugging_itself(engine: Engine, words: &[u32]) -> (Vcpu, xhv::Memory) {
+    let (mut vcpu, memory) = with_handler(engine, words);
+    vcpu.write(MDSCR_EL1, Mdscr::MDE | Mdscr::KDE).unwrap();
+    vcpu.modify(CPSR, |pstate: Spsr| pstate - Spsr::D).unwrap();
+    (vcpu, memory)
+}
+
+#[test]
+fn breakpoints_and_watchpoints_can_be_linked_to_a_context() {
+    const NOP: u32 = 0xd503_201f;
+    on_every_engine(|engine| {
+        // 0: nop; 4: nop; 8: str x0, [x1]; c: hvc #1
+        let store = 0xf900_0020;
+        let linked = |number: u64, kind: u64| kind << 20 | number << 16 | 0xf << 5 | 3 << 1 | 1;
+        // Breakpoint 5 is the one that is aware of contexts; the last column is how often the guest was in its handler.
+        for (context, address, point, expected) in [
+            (7, linked(5, 1), None, 1),
+            (8, linked(5, 1), None, 0),
+            // Linked to one that is none.
+            (7, linked(4, 1), None, 0),
+            (7, 0, Some(2 << 3 | 1 << 20 | 5 << 16), 1),
+            (8, 0, Some(2 << 3 | 1 << 20 | 5 << 16), 0),
+            // Secure state only.
+            (7, linked(0, 0) | 2 << 14, None, 0),
+            (7, linked(0, 0), None, 1),
+        ] {
+            let (mut vcpu, _memory) = debugging_itself(engine, &[NOP, NOP, store, HVC]);
+            vcpu.set_x(1, RAM + 0x1000).unwrap();
+            vcpu.write(CONTEXTIDR_EL1, context).unwrap();
+            vcpu.write(DBGBVR5_EL1, 7).unwrap();
+            vcpu.write(
+                DBGBCR5_EL1,
+                Dbgbcr::from_bits(3 << 20 | 0xf << 5 | 3 << 1 | 1),
+            )
+            .unwrap();
+            vcpu.write(DBGBVR0_EL1, RAM + 4).unwrap();
+            vcpu.write(DBGBCR0_EL1, Dbgbcr::from_bits(address)).unwrap();
+            if let Some(point) = point {
+                vcpu.write(DBGWVR0_EL1, RAM + 0x1000).unwrap();
+                let control = point | 0xff << 5 | 3 << 1 | 1;
+                vcpu.write(DBGWCR0_EL1, Dbgwcr::from_bits(control)).unwrap();
+            }
+            assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
+            assert_eq!(
+                vcpu.x(10).unwrap(),
+                expected,
+                "{context} {address:#x} {point:x?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_guests_own_debugging_wants_kde_and_an_open_mask() {
+    on_every_engine(|engine| {
+        for (control, masked, expected) in [
+            (Mdscr::MDE | Mdscr::KDE, Spsr::empty(), 1),
+            (Mdscr::MDE, Spsr::empty(), 0),
+            (Mdscr::KDE, Spsr::empty(), 0),
+            (Mdscr::MDE | Mdscr::KDE, Spsr::D, 0),
+        ] {
+            let (mut vcpu, _memory) = debugging_itself(engine, &[ADD, ADD, HVC]);
+            vcpu.write(MDSCR_EL1, control).unwrap();
+            vcpu.modify(CPSR, |pstate: Spsr| pstate | masked).unwrap();
+            vcpu.write(DBGBVR0_EL1, RAM + 4).unwrap();
+            vcpu.write(DBGBCR0_EL1, Dbgbcr::from_bits(0xf << 5 | 3 << 1 | 1))
+                .unwrap();
+            assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
+            assert_eq!(vcpu.x(10).unwrap(), expected, "{control:?} {masked:?}");
+        }
+    });
+}
+
+#[test]
+fn stepping_over_eret_stops_at_its_target() {
+    on_every_engine(|engine| {
+        let (mut vcpu, _memory) = start(engine, &[0xd69f_03e0, ADD, ADD, HVC]); // eret
+        vcpu.write(ELR_EL1, RAM + 4).unwrap();
+        // Whatever the saved status says of a step.
+        vcpu.write(SPSR_EL1, Spsr::SS.with_m(SpsrM::EL0T)).unwrap();
+        let mut debugger = Debugger::new(&mut vcpu);
+        assert_eq!(step(&mut debugger), "step");
+        assert_eq!((at(&debugger), x(&debugger, 0)), (4, 0));
     });
 }

@@ -10,6 +10,13 @@ use crate::engine::software::dispatch::{Op, Stop};
 const BREAKPOINTS: usize = 6;
 /// Watchpoints that the guest sees (`ID_AA64DFR0_EL1.WRPs` + 1).
 const WATCHPOINTS: usize = 4;
+/// Kinds of breakpoints (`DBGBCRn_EL1.BT`).
+const ADDRESS: u64 = 0;
+const LINKED_ADDRESS: u64 = 1;
+const CONTEXT: u64 = 2;
+const LINKED_CONTEXT: u64 = 3;
+/// `DBGBCRn_EL1.SSC`, `DBGWCRn_EL1.SSC`
+const SECURE_ONLY: u64 = 2;
 /// `MDSCR_EL1.SS`
 const SS: u64 = 1;
 /// `MDSCR_EL1.KDE`
@@ -91,7 +98,8 @@ impl Cpu {
     pub(crate) fn step_enabled_after(&self, status: u64) -> bool {
         let here = self.debug_enabled(self.pstate.el1, self.pstate.daif & PSTATE_D != 0);
         let there = self.debug_enabled(status & 0xc != 0, status & PSTATE_D != 0);
-        self.sys[Reg::MDSCR_EL1] & SS != 0 && there && (!here || self.debug.exceptions_exit)
+        // AArch64.DebugExceptionReturnSS: from where debug exceptions are enabled already, a return ends the step.
+        self.sys[Reg::MDSCR_EL1] & SS != 0 && there && !here
     }
 
     /// A debug exception that comes before the next instruction, if any.
@@ -121,19 +129,39 @@ impl Cpu {
     }
 
     fn enabled_here(&self, control: u64) -> bool {
-        // PMC/PAC [2:1]: 1 is EL1, 2 is EL0; nothing else can match without EL2 and EL3.
+        // PMC/PAC [2:1]: 1 is EL1, 2 is EL0; nothing else can match without EL2 and EL3. SSC [15:14]: 2 is Secure state only.
         let levels = control >> 1 & 3;
-        control & 1 != 0 && levels & if self.pstate.el1 { 1 } else { 2 } != 0
+        let level = if self.pstate.el1 { 1 } else { 2 };
+        control & 1 != 0 && levels & level != 0 && control >> 14 & 3 != SECURE_ONLY
+    }
+
+    /// Whether the context that breakpoint `n` names is the present one (D2.8.3): the last breakpoint is aware of contexts.
+    fn context_matches(&self, n: usize) -> bool {
+        let [values, ..] = &self.debug.pairs;
+        let present = self.sys[Reg::CONTEXTIDR_EL1] as u32;
+        n == BREAKPOINTS - 1 && values[n] as u32 == present
+    }
+
+    /// Whether the breakpoint that an address match links to, in LBN [19:16], has its context.
+    fn link_matches(&self, control: u64) -> bool {
+        let n = (control >> 16 & 15) as usize;
+        let linked = self.debug.pairs[1][n];
+        linked & 1 != 0 && linked >> 20 & 15 == LINKED_CONTEXT && self.context_matches(n)
     }
 
     fn breakpoint_hit(&self) -> bool {
         let [values, controls, ..] = &self.debug.pairs;
         (0..BREAKPOINTS).any(|n| {
             let control = controls[n];
-            let linked = control >> 20 & 15;
             let address = ((values[n] << 15) as i64 >> 15) as u64 & !3;
-            // Unlinked and linked address match; context matching is left out.
-            self.enabled_here(control) && linked == 0 && address == self.pc
+            self.enabled_here(control)
+                && match control >> 20 & 15 {
+                    ADDRESS => address == self.pc,
+                    LINKED_ADDRESS => address == self.pc && self.link_matches(control),
+                    CONTEXT => self.context_matches(n),
+                    // A linked context matches for those that link to it; the rest are EL2's.
+                    _ => false,
+                }
         })
     }
 
@@ -144,9 +172,14 @@ impl Cpu {
         }
         let [_, _, values, controls] = &self.debug.pairs;
         let direction = if write { 2 } else { 1 };
+        // Tags do not count.
+        let va = self.context.untagged(va);
         (0..WATCHPOINTS).any(|n| {
             let control = controls[n];
             if !self.enabled_here(control) || control >> 3 & direction == 0 {
+                return false;
+            }
+            if control >> 20 & 1 != 0 && !self.link_matches(control) {
                 return false;
             }
             let address = ((values[n] << 15) as i64 >> 15) as u64 & !3;
@@ -155,7 +188,9 @@ impl Cpu {
                 let mask = !0_u64 << mask_bits;
                 return (0..size).any(|at| va.wrapping_add(at) & mask == address & mask);
             }
-            let select = control >> 5 & 0xff;
+            // In the upper half of a doubleword only four bytes can be chosen.
+            let bytes = if address & 4 == 0 { 0xff } else { 0xf };
+            let select = control >> 5 & bytes;
             (0..size).any(|at| {
                 let offset = va.wrapping_add(at).wrapping_sub(address);
                 offset < 8 && select >> offset & 1 != 0
