@@ -441,7 +441,8 @@ fn exits_are_counted_for_who_asks() {
         assert_eq!(statistics.count("HVC"), 2, "{statistics}");
         assert_eq!(statistics.count("DATA_ABORT_LOWER"), 1, "{statistics}");
         assert_eq!(statistics.total(), 3);
-
+    });
+}
 
 /// A guest whose own debugging is on: MDSCR_EL1 MDE and KDE, PSTATE.D clear, a handler that counts in X10 and passes the instruction.
 fn debugging_itself(engine: Engine, words: &[u32]) -> (Vcpu, xhv::Memory) {

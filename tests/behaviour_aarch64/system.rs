@@ -283,3 +283,38 @@ fn addresses_are_translated_by_the_guests_tables() {
         assert_eq!(vcpu.x(1).unwrap(), 77);
     });
 }
+
+#[test]
+fn identification_is_read_back_and_a_difference_told() {
+    use xhv::aarch64::sysreg::{
+        ACTLR_EL1, Actlr, ID_AA64DFR0_EL1, ID_AA64ISAR0_EL1, IdAa64dfr0Pmuver, IdAa64isar0Atomic,
+    };
+    on_every_engine(|engine| {
+        // mrs x0, id_aa64isar0_el1; hvc #1
+        let (mut vcpu, _memory) = start(engine, &[0xd538_0600, 0xd400_0022]);
+        let without = vcpu
+            .read(ID_AA64ISAR0_EL1)
+            .unwrap()
+            .with_atomic(IdAa64isar0Atomic::NONE);
+        assert!(
+            vcpu.write_kept(ID_AA64ISAR0_EL1, without)
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(hvc(&mut vcpu), 1);
+        assert_eq!(vcpu.x(0).unwrap(), without.bits(), "what the guest is told");
+        // Of this one the engine keeps one bit.
+        let difference = vcpu
+            .write_kept(ACTLR_EL1, Actlr::from_bits(0x43))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (difference.register(), difference.written),
+            ("ACTLR_EL1", 0x43)
+        );
+        assert_ne!(difference.kept, 0x43);
+        assert!(vcpu.set_usual_features().unwrap().is_empty());
+        let debug = vcpu.read(ID_AA64DFR0_EL1).unwrap();
+        assert_eq!(debug.pmuver(), IdAa64dfr0Pmuver::NONE);
+    });
+}

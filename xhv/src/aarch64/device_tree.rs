@@ -4,7 +4,7 @@
 //! Sources: Linux, Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, timer/arm,arch_timer.yaml,
 //! interrupt-controller/arm,gic-v3.yaml.
 
-use super::presets::affinity;
+use super::identity::affinity;
 use super::sysreg::Mpidr;
 use super::vm::Vm;
 use crate::device_tree::DeviceNode;

@@ -2,10 +2,9 @@
 
 use super::reg::{CPSR, PC, Spsr, SpsrM};
 use super::sysreg::{
-    CNTV_CTL_EL0, CPACR_EL1, CntCtl, Cpacr, HCR_EL2, Hcr, ID_AA64MMFR0_EL1, ID_AA64PFR0_EL1,
-    IdAa64mmfr0Parange, IdAa64pfr0El2, IdAa64pfr0Gic, MAIR_EL1, MPIDR_EL1, Mair, Mpidr, PaSize,
-    SCTLR_EL1, SP_EL1, Sctlr, Shareability, TCR_EL1, TTBR0_EL1, TTBR1_EL1, Tcr, TcrTg1,
-    TrapControl, Ttbr, WalkCacheability,
+    CNTV_CTL_EL0, CPACR_EL1, CntCtl, Cpacr, HCR_EL2, Hcr, ID_AA64MMFR0_EL1, MAIR_EL1, MPIDR_EL1,
+    Mair, PaSize, SCTLR_EL1, SP_EL1, Sctlr, Shareability, TCR_EL1, TTBR0_EL1, TTBR1_EL1, Tcr,
+    TcrTg1, TrapControl, Ttbr, WalkCacheability,
 };
 use super::vcpu::Vcpu;
 use super::vm::Vm;
@@ -129,68 +128,8 @@ impl Vcpu {
         self.write(MPIDR_EL1, affinity)?;
         self.set_x(0, context)
     }
-
-    /// Affinity of CPU `number` (16 in a cluster), and the fields of ID registers that a VMM has to set by itself: the width of
-    /// physical addresses, whether there is a GIC, whether there is an EL2. Before the first run.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if the engine does not keep a field; [`Error::Row`] if it refuses the write.
-    pub fn set_identity(&mut self, number: u64) -> Result<(), Error> {
-        self.write(MPIDR_EL1, affinity(number))?;
-        let parange = match self.vm().ipa_bits() {
-            52.. => IdAa64mmfr0Parange::BITS52,
-            48..=51 => IdAa64mmfr0Parange::BITS48,
-            44..=47 => IdAa64mmfr0Parange::BITS44,
-            42..=43 => IdAa64mmfr0Parange::BITS42,
-            40..=41 => IdAa64mmfr0Parange::BITS40,
-            36..=39 => IdAa64mmfr0Parange::BITS36,
-            _ => IdAa64mmfr0Parange::BITS32,
-        };
-        let memory = self.read(ID_AA64MMFR0_EL1)?;
-        if memory.parange().0 > parange.0 {
-            let wanted = memory.with_parange(parange);
-            self.write(ID_AA64MMFR0_EL1, wanted)?;
-            kept("ID_AA64MMFR0_EL1", self.read(ID_AA64MMFR0_EL1)? == wanted)?;
-        }
-        let features = self.read(ID_AA64PFR0_EL1)?;
-        let mut wanted = features;
-        if self.vm().gic().is_some() {
-            wanted = wanted.with_gic(IdAa64pfr0Gic::GICV3);
-        }
-        let el2 = if self.vm().has_el2() {
-            IdAa64pfr0El2::AARCH64
-        } else {
-            IdAa64pfr0El2::NONE
-        };
-        wanted = wanted.with_el2(el2);
-        if wanted != features {
-            self.write(ID_AA64PFR0_EL1, wanted)?;
-            kept("ID_AA64PFR0_EL1", self.read(ID_AA64PFR0_EL1)? == wanted)?;
-        }
-        Ok(())
-    }
-}
-
-fn kept(register: &str, kept: bool) -> Result<(), Error> {
-    if kept {
-        return Ok(());
-    }
-    Err(Error::Argument {
-        call: "Vcpu::set_identity",
-        why: format!("the engine does not keep what was written to {register}"),
-    })
 }
 
 fn masked(mode: SpsrM) -> Spsr {
     (Spsr::D | Spsr::A | Spsr::I | Spsr::F).with_m(mode)
-}
-
-/// The affinity of CPU `number`: 16 in a cluster, as the framework's GIC numbers its redistributors.
-#[must_use]
-pub fn affinity(number: u64) -> Mpidr {
-    Mpidr::from_bits(1 << 31)
-        .with_aff0((number & 0xf) as u8)
-        .with_aff1((number >> 4) as u8)
-        .with_aff2((number >> 12) as u8)
-        .with_aff3((number >> 20) as u8)
 }
