@@ -43,6 +43,21 @@ impl<'a> Input<'a> {
     }
 }
 
+/// `data` as text if its first byte is even, else a genuine text with single bytes replaced as `data` says: JSON that is nearly right.
+pub fn text(genuine: &str, data: &[u8]) -> Option<String> {
+    let (first, rest) = data.split_first()?;
+    if first & 1 == 0 {
+        return String::from_utf8(rest.to_vec()).ok();
+    }
+    let mut bytes = genuine.as_bytes().to_vec();
+    let mut input = Input(rest);
+    while !input.is_empty() {
+        let at = input.number(2) as usize % bytes.len();
+        bytes[at] = input.number(1) as u8;
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A VM with memory filled with `bytes` from address 0 on, and its vCPU.
 pub fn intel(bytes: &[u8]) -> (x86_64::Vm, x86_64::Vcpu) {
     let vm = x86_64::Vm::new().expect("the software engine makes VMs");

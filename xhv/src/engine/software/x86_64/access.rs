@@ -375,13 +375,9 @@ impl Cpu {
         let linear = self.linear(seg, offset, T::SIZE, true)?;
         self.check_alignment(linear, T::SIZE)?;
         let access = self.access(true);
-        let old = if linear.is_multiple_of(T::SIZE) && locked {
-            let gpa = self.translate(linear, access)?;
-            let updated = self.view.update_physical(gpa, change);
-            let old =
-                updated.map_err(|fault| self.ept_violation(fault, Ept::data(linear, access)))?;
-            self.note_code_hit();
-            old
+        // 16 bytes are aligned here: CMPXCHG16B has looked.
+        let old = if locked {
+            self.update_locked(linear, access, change)?
         } else {
             let old = match self.view.load(self.mode.regime, linear) {
                 Some(old) => old,
@@ -404,6 +400,35 @@ impl Cpu {
             self.note_code_hit();
         }
         Some(())
+    }
+
+    fn update_locked<T: Scalar>(
+        &mut self,
+        linear: u64,
+        access: Access,
+        change: &mut impl FnMut(T) -> T,
+    ) -> Result<T, Stop> {
+        let first = self.translate(linear, access)?;
+        let room = PAGE - linear % PAGE;
+        let (behind, updated) = if linear.is_multiple_of(T::SIZE) {
+            (linear, self.view.update_physical(first, change))
+        } else if T::SIZE <= room {
+            (linear, self.view.update_unaligned(first, change))
+        } else {
+            let behind = linear.wrapping_add(room) & self.mode.linear_mask;
+            let second = self.translate(behind, access)?;
+            (behind, self.view.update_split(first, second, room, change))
+        };
+        let old = updated.map_err(|fault| {
+            let at = if fault.gpa ^ first < PAGE {
+                linear
+            } else {
+                behind
+            };
+            self.ept_violation(fault, Ept::data(at, access))
+        })?;
+        self.note_code_hit();
+        Ok(old)
     }
 
     /// Loads by linear address.

@@ -117,6 +117,31 @@ fn random_code_in_64_bit_mode() {
 }
 
 #[test]
+fn random_code_in_compatibility_mode_and_of_users() {
+    let mut random = Random(0x4bad_c0de);
+    let mut machine = Machine::long(PAGES, &[]);
+    let tables = machine.cpu.cr3;
+    let mut saved = vec![0; 0x3000];
+    machine.memory.read(tables, &mut saved).unwrap();
+    fill(&machine, &mut random);
+    machine.memory.write(tables, &saved).unwrap();
+    let prepare = |cpu: &mut Cpu, random: &mut Random| {
+        // Code of 16, 32 or 64 bits; level 0 or 3.
+        let sizes = [0, 0x4000, 0x2000][random.bits() as usize % 3];
+        let level = if random.bits() & 1 == 0 { 0x60 } else { 0 };
+        for (n, segment) in cpu.seg.iter_mut().enumerate() {
+            let kind = if n == 1 { 0x809b | sizes } else { 0xc093 };
+            segment.rights = kind | level;
+            (segment.base, segment.limit) = (0, !0);
+        }
+        cpu.ldtr.base = random.bits() & 0x3_ffff;
+        cpu.ldtr.limit = 0xffff;
+        cpu.gdtr.base = random.bits() & 0x3_ffff;
+    };
+    assert!(attack(&mut machine, &mut random, prepare) > 300);
+}
+
+#[test]
 fn random_page_tables() {
     let mut random = Random(0x3bad_c0de);
     for _ in 0..8 {

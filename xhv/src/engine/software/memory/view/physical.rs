@@ -78,4 +78,76 @@ impl View {
         memory.written(offset, T::SIZE);
         Ok(was)
     }
+
+    /// As [`View::update_physical`] for a locked access at any alignment inside a page. It is one step for all others if it stays inside
+    /// 16 aligned bytes, else as [`View::update_split`] says.
+    pub(crate) fn update_unaligned<T: Scalar>(
+        &self,
+        gpa: u64,
+        mut change: impl FnMut(T) -> T,
+    ) -> Result<T, Fault> {
+        let at = gpa % 16;
+        if at + T::SIZE > 16 {
+            return self.update_split(gpa, gpa + (16 - at), 16 - at, change);
+        }
+        let (shift, mut old) = (8 * at, T::default());
+        self.update_physical(gpa - at, |all: u128| {
+            old = T::from_u128(all >> shift);
+            let mask = (!0 >> (128 - 8 * T::SIZE)) << shift;
+            all & !mask | change(old).to_u128() << shift
+        })?;
+        Ok(old)
+    }
+
+    /// A locked access (of 8 bytes at most) in two parts: `room` bytes up to a 16-byte boundary behind `first`, the rest from `second` on. Such
+    /// accesses exclude each other, and lose no update of an aligned one; an aligned access may see the one part without the other.
+    pub(crate) fn update_split<T: Scalar>(
+        &self,
+        first: u64,
+        second: u64,
+        room: u64,
+        mut change: impl FnMut(T) -> T,
+    ) -> Result<T, Fault> {
+        static SPLIT: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        debug_assert!(room < 8 && T::SIZE <= 8 && second.is_multiple_of(16));
+        let _alone = crate::memory::lock(&SPLIT);
+        // Nothing is done if a part may not be written.
+        self.can_store_physical(first)?;
+        self.can_store_physical(second)?;
+        let (low_at, bits) = (first & !7, 8 * room);
+        let high_mask = (1_u64 << (8 * T::SIZE - bits)) - 1;
+        let read = |low: u64, high: u64| {
+            T::from_u128(u128::from(low >> (64 - bits)) | u128::from(high) << bits)
+        };
+        let mut changed = |low: u64, high: u64| {
+            let new = change(read(low, high)).to_u128();
+            let kept = low & (!0 >> bits);
+            let upper = (new >> bits) as u64 & high_mask;
+            (
+                kept | (new as u64) << (64 - bits),
+                high & !high_mask | upper,
+            )
+        };
+        loop {
+            let (low, high) = (self.load_physical(low_at)?, self.load_physical(second)?);
+            let (new_low, new_high) = changed(low, high);
+            if !self.exchange(low_at, low, new_low)? {
+                continue;
+            }
+            if self.exchange(second, high, new_high)? {
+                return Ok(read(low, high));
+            }
+            // Somebody has changed the upper part meanwhile: begin again, unless the lower part has been built upon already.
+            if !self.exchange(low_at, new_low, low)? {
+                let was = self.update_physical(second, |high| changed(low, high).1)?;
+                return Ok(read(low, was));
+            }
+        }
+    }
+
+    /// Replaces eight aligned bytes if they are `old`; answers whether they were.
+    fn exchange(&self, gpa: u64, old: u64, new: u64) -> Result<bool, Fault> {
+        let replaced = |now| if now == old { new } else { now };
+        Ok(self.update_physical(gpa, replaced)? == old)
+    }
 }

@@ -194,3 +194,46 @@ fn data_beside_code_are_stored_and_code_is_noticed() {
     view.fill(0, 0x2000, 0x1_1000, read_only);
     assert_eq!(view.store_beside_code(0, 0x2008, 0_u8), None);
 }
+
+#[test]
+fn locked_accesses_at_any_alignment_lose_nothing() {
+    use std::sync::Arc;
+    const ROUNDS: u32 = 2000;
+    let (first, memory) = view(4);
+    let space = first.space().clone();
+    // Inside 16 bytes, across a cache line, across a page.
+    let places = [0x1_0003_u64, 0x1_003d, 0x1_0ffe];
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let space = Arc::clone(&space);
+            std::thread::spawn(move || {
+                let view = View::new(space);
+                for _ in 0..ROUNDS {
+                    for gpa in places {
+                        let add = |old: u32| old.wrapping_add(0x0101_0101);
+                        let room = 0x1000 - gpa % 0x1000;
+                        match room < 4 {
+                            true => view.update_split(gpa, gpa + room, room, add),
+                            false => view.update_unaligned(gpa, add),
+                        }
+                        .unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    for gpa in places {
+        let mut bytes = [0; 4];
+        memory.read(gpa - 0x1_0000, &mut bytes).unwrap();
+        let expected = 0x0101_0101_u32.wrapping_mul(3 * ROUNDS);
+        assert_eq!(u32::from_le_bytes(bytes), expected, "{gpa:#x}");
+        // The neighbours are as they were.
+        let mut around = [0; 2];
+        memory.read(gpa - 0x1_0001, &mut around[..1]).unwrap();
+        memory.read(gpa - 0x1_0000 + 4, &mut around[1..]).unwrap();
+        assert_eq!(around, [0, 0]);
+    }
+}

@@ -67,6 +67,14 @@ fn shake(guest: &mut Guest, random: &mut Random) -> u64 {
             let _ = guest.vcpu.write_register(id, random.value());
         }
     }
+    for row in crate::x86_64::msr::ALL {
+        if random.next().is_multiple_of(12) {
+            let _ = guest
+                .vcpu
+                .enable_native_msr(row.key, random.next() & 1 != 0);
+            let _ = guest.vcpu.write_msr(row.key, random.value());
+        }
+    }
     for _ in 0..64 {
         let at = random.next() % (guest.memory.size() - 8);
         guest.put(at, &random.next().to_le_bytes());
