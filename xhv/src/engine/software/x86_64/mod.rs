@@ -47,6 +47,8 @@ mod oracle;
 mod oracle_integer;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod oracle_narrow;
+#[cfg(test)]
+mod paging;
 pub(crate) mod pio;
 pub(crate) mod register;
 pub(crate) mod run;
