@@ -519,3 +519,43 @@ fn exits_are_counted_for_who_asks() {
         assert_eq!(vcpu.exit_statistics(), None);
     });
 }
+
+#[test]
+fn a_guest_that_steps_a_system_call_is_stopped_behind_it() {
+    use xhv::x86_64::{SegmentName, msr};
+    on_every_engine(|engine| {
+        // At 1000 (user): syscall; nop; hlt. At 1100 (kernel): nop; sysretq. At 1200, for #DB: inc ebx; mov rdx, [rsp]; hlt
+        let vm = vm(engine, &[0x0f, 0x05, 0x90, 0xf4]);
+        vm.write(Gpa(0x1100), &[0x90, 0x48, 0x0f, 0x07]).unwrap();
+        vm.write(Gpa(0x1200), &[0xff, 0xc3, 0x48, 0x8b, 0x14, 0x24, 0xf4])
+            .unwrap();
+        // 64-bit code for selector 8; a gate for #DB; a task with its stack.
+        vm.write(Gpa(0x3008), &[0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0])
+            .unwrap();
+        vm.write(Gpa(0x4010), &[0, 0x12, 8, 0, 0, 0x8e, 0, 0])
+            .unwrap();
+        vm.write_value(Gpa(0x5004), 0x9000_u64).unwrap();
+        let mut vcpu = long_mode(&vm);
+        vcpu.write(vmcs::GUEST_GDTR_BASE, 0x3000).unwrap();
+        vcpu.write(vmcs::GUEST_GDTR_LIMIT, 0xf).unwrap();
+        vcpu.write(vmcs::GUEST_IDTR_BASE, 0x4000).unwrap();
+        vcpu.write(vmcs::GUEST_TR_BASE, 0x5000).unwrap();
+        for (name, selector) in [(SegmentName::Cs, 0x2b), (SegmentName::Ss, 0x23)] {
+            let mut segment = vcpu.segment(name).unwrap();
+            segment.selector = selector;
+            segment.rights = segment.rights.with_dpl(3);
+            vcpu.set_segment(name, segment).unwrap();
+        }
+        vcpu.write(msr::STAR, msr::Star::from_bits(0x1b_0008 << 32))
+            .unwrap();
+        vcpu.write(msr::LSTAR, 0x1100).unwrap();
+        vcpu.write(msr::FMASK, reg::Rflags::from_bits(0x100))
+            .unwrap();
+        vcpu.modify(reg::RFLAGS, |flags: reg::Rflags| flags | reg::Rflags::TF)
+            .unwrap();
+        assert!(matches!(vcpu.run().unwrap(), Exit::Hlt(_)));
+        // Not in the kernel, whose FMASK has TF, and not behind the nop that follows: right behind SYSCALL.
+        assert_eq!(vcpu.read(reg::RBX).unwrap(), 1);
+        assert_eq!(vcpu.read(reg::RDX).unwrap(), CODE + 2);
+    });
+}

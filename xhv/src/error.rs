@@ -262,6 +262,38 @@ fn likely_cause(call: &str, code: Code) -> &'static str {
         (_, Code::DENIED) => "the process lacks an entitlement",
         (_, Code::NO_DEVICE) => "there is no VM in this process, or the vCPU is gone",
         (_, Code::UNSUPPORTED) => "this host does not have it",
+        (_, Code::ERROR) => {
+            "the framework tells nothing more: the call does not fit the state that the VM or vCPU is in"
+        }
+        (_, Code::BUSY) => "another thread, vCPU or hypervisor holds it",
+        (_, Code::BAD_ARGUMENT) => {
+            "a value is out of range, misaligned, or not one that this host or macOS knows"
+        }
+        (_, Code::ILLEGAL_GUEST_STATE) => "the guest is in a state that it cannot be run from",
+        (_, Code::NO_RESOURCES) => "the host has no more memory, vCPUs or address spaces to give",
+        // The same number on both architectures: EXISTS on Apple silicon.
+        (_, Code::FAULT) => "a buffer is not accessible, or what is to be made exists already",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_likely_cause() {
+        let known = (0xfae9_4000_u32..0xfae9_4010).map(|code| Code(code as i32));
+        let known: Vec<Code> = known.filter(|code| code.name().is_some()).collect();
+        assert_eq!(known.len(), 9);
+        for code in known {
+            let error = Error::call("hv_vcpu_run", code);
+            let Error::Call { cause, .. } = &error else {
+                panic!("{error}");
+            };
+            assert!(!cause.is_empty(), "{error}");
+        }
+        let denied = Error::call("hv_vm_create", Code::DENIED).to_string();
+        assert!(denied.contains("com.apple.security.hypervisor"), "{denied}");
     }
 }

@@ -270,6 +270,8 @@ pub(crate) struct Cpu {
     pub(crate) shadow: u32,
     /// Debug exceptions that wait for the instruction's end, in DR6's format (BS is bit 14).
     pub(crate) pending_debug: u64,
+    /// The instruction has masked TF for its own step, too (SYSCALL).
+    pub(crate) unstepped: bool,
     pub(crate) activity: Activity,
     /// From RIP and `code_key` to decoded code.
     pub(crate) jumps: Jumps<Self>,
@@ -343,6 +345,7 @@ impl Cpu {
             trap: None,
             shadow: 0,
             pending_debug: 0,
+            unstepped: false,
             activity: Activity::Active,
             jumps: Jumps::default(),
             code_key: 0,

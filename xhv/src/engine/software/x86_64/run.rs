@@ -143,6 +143,7 @@ impl Cpu {
         let block = blocks.find(self, true)?;
         self.gpr[usize::from(RIP)] = self.rip;
         self.limit = 0;
+        self.unstepped = false;
         let outcome = block.run(self);
         self.limit = self.retired.saturating_add(QUANTUM);
         if outcome == Outcome::Trap {
@@ -152,7 +153,7 @@ impl Cpu {
         if before & Rflags::RF != 0 {
             self.lazy.system &= !Rflags::RF;
         }
-        if before & Rflags::TF != 0 {
+        if before & Rflags::TF != 0 && !self.unstepped {
             self.pending_debug |= 1 << 14;
         }
         self.check = true;

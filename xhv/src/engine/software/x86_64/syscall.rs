@@ -66,6 +66,8 @@ fn syscall(cpu: &mut Cpu, op: &Operation) -> Done {
     cpu.gpr[R11] = cpu.flags();
     cpu.rip = cpu.msr.lstar;
     let flags = cpu.flags() & !cpu.msr.fmask & !Rflags::RF;
+    // Unlike after other instructions the new TF counts: by FMASK a kernel keeps steps out of its entry.
+    cpu.unstepped = flags & Rflags::TF == 0;
     let selector = (cpu.msr.star >> 32) as u16 & !3;
     cpu.set_code_and_stack(
         flat(selector, CODE64, 0),
@@ -92,6 +94,11 @@ fn sysret(cpu: &mut Cpu, op: &Operation) -> Done {
     let flags = cpu.gpr[R11] & 0x3c_7fd7 | Rflags::ONE;
     cpu.set_code_and_stack(code, flat(base.wrapping_add(8) | 3, DATA, 3));
     cpu.set_flags(flags);
+    if flags & Rflags::TF != 0 {
+        // The step of the SYSCALL is told here.
+        cpu.pending_debug |= 1 << 14;
+        cpu.check = true;
+    }
     Ok(Flow::End)
 }
 
