@@ -66,6 +66,24 @@ pub fn run(command: &mut Command, input: &str) -> Output {
     child.wait_with_output().expect("the example ends")
 }
 
+/// Runs a build tool; `false`, said aloud, if this machine does not have it.
+pub fn tool(command: &mut Command) -> bool {
+    match command.output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{command:?}: {}", text(&output));
+            true
+        }
+        Err(_) if std::env::var_os("XHV_REQUIRE").is_none() => {
+            eprintln!(
+                "SKIPPED: {:?} is not on this machine",
+                command.get_program()
+            );
+            false
+        }
+        Err(why) => panic!("{:?}: {why}", command.get_program()),
+    }
+}
+
 /// What a command printed, as text.
 pub fn text(output: &Output) -> String {
     format!(
