@@ -2,6 +2,7 @@
 //! is no device access at all.
 
 use xhv::Gpa;
+use xhv::aarch64::reg::PC;
 use xhv::aarch64::sysreg::{
     MAIR_EL1, Mair, SCTLR_EL1, Sctlr, TCR_EL1, TTBR0_EL1, TTBR1_EL1, Tcr, Ttbr,
 };
@@ -67,6 +68,25 @@ fn pairs_vectors_and_atomics_come_in_parts() {
         read(&mut vcpu, device(0x2f8), 8, 13);
         assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
         assert_eq!(vcpu.x(13).unwrap(), 13);
+    });
+}
+
+#[test]
+fn a_guest_that_is_sent_elsewhere_leaves_its_parts() {
+    on_every_engine(|engine| {
+        let (mut vcpu, _memory) = start(
+            engine,
+            &[
+                0xa940_0801, // ldp x1, x2, [x0]
+                0xd400_0002, // hvc #0
+            ],
+        );
+        vcpu.set_x(0, DEVICE).unwrap();
+        read(&mut vcpu, device(0), 8, 11);
+        assert!(matches!(vcpu.run().unwrap(), Exit::MmioRead(read) if read.gpa() == device(8)));
+        vcpu.write(PC, RAM + 4).unwrap();
+        assert!(matches!(vcpu.run().unwrap(), Exit::Hvc(_)));
+        assert_eq!((vcpu.x(1).unwrap(), vcpu.x(2).unwrap()), (0, 0));
     });
 }
 

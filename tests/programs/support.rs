@@ -93,24 +93,6 @@ pub fn text(output: &Output) -> String {
     )
 }
 
-/// Runs a build tool; `false`, said aloud, if this machine does not have it.
-pub fn tool(command: &mut Command) -> bool {
-    match command.output() {
-        Ok(output) => {
-            assert!(output.status.success(), "{command:?}: {}", text(&output));
-            true
-        }
-        Err(_) if std::env::var_os("XHV_REQUIRE").is_none() => {
-            eprintln!(
-                "SKIPPED: {:?} is not on this machine",
-                command.get_program()
-            );
-            false
-        }
-        Err(why) => panic!("{:?}: {why}", command.get_program()),
-    }
-}
-
 /// A new folder that goes away with its owner.
 pub struct Folder(pub PathBuf);
 

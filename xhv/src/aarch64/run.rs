@@ -4,6 +4,7 @@
 
 use super::exit::{self, Exit, RawExit};
 use super::exits::{ExitReason, IssDataAbort, IssInstructionAbort, Syndrome, SyndromeReason};
+use super::reg;
 use super::vcpu::Vcpu;
 use crate::error::Error;
 use crate::exit_statistics::{ExitStatistics, Recorder};
@@ -39,8 +40,12 @@ impl Vcpu {
     /// [`Error::Call`] if the guest cannot be entered, with the likely cause.
     #[inline]
     pub fn run(&mut self) -> Result<Exit<'_>, Error> {
-        if self.transfer.is_some() {
-            return exit::next_part(self);
+        if let Some(transfer) = &self.transfer {
+            if transfer.pc == self.read(reg::PC)? {
+                return exit::next_part(self);
+            }
+            // The client has sent the guest elsewhere.
+            self.transfer = None;
         }
         let raw = self.enter()?;
         self.statistics.exits += 1;

@@ -9,6 +9,8 @@ use crate::error::Error;
 /// An instruction in the middle of its accesses.
 #[derive(Debug, Clone)]
 pub(super) struct Transfer {
+    /// Where the instruction is.
+    pub(super) pc: u64,
     pub(super) parts: Vec<Part>,
     pub(super) next: usize,
     /// What was loaded: where to, the value, and its size in bytes.
@@ -101,8 +103,9 @@ impl Part {
 
 impl Transfer {
     /// Accesses in this order; registers are written at the end.
-    pub(super) fn new(parts: Vec<Part>) -> Self {
+    pub(super) fn new(pc: u64, parts: Vec<Part>) -> Self {
         Self {
+            pc,
             parts,
             next: 0,
             loaded: Vec::new(),
@@ -232,12 +235,15 @@ mod tests {
             wide: true,
             size: 4,
         };
-        let mut transfer = Transfer::new(vec![Part {
-            gpa: 0,
-            address: 0,
-            size: 4,
-            action: Action::Modify(Operation::Compare(5), 7, to),
-        }]);
+        let mut transfer = Transfer::new(
+            0,
+            vec![Part {
+                gpa: 0,
+                address: 0,
+                size: 4,
+                action: Action::Modify(Operation::Compare(5), 7, to),
+            }],
+        );
         let mut other = transfer.clone();
         transfer.answer(6);
         assert!(transfer.current().is_none());

@@ -51,7 +51,7 @@ impl Plan {
         Ok(Some(Transfer {
             loaded: self.loaded,
             writeback: self.writeback,
-            ..Transfer::new(parts)
+            ..Transfer::new(vcpu.read(reg::PC)?, parts)
         }))
     }
 

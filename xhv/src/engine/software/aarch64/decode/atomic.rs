@@ -135,6 +135,10 @@ pub(super) fn compare_swap(asm: &mut Assembler<'_>, i: Cas) -> Outcome {
 }
 
 pub(super) fn ordered(asm: &mut Assembler<'_>, i: Ordered) -> Outcome {
+    // LDLAR and STLLR belong to FEAT_LOR, which ID_AA64MMFR1_EL1.LO does not claim.
+    if !i.o0() {
+        return Outcome::Undefined;
+    }
     let opc = u32::from(i.l());
     let described = describe(i.size(), opc, i.rt(), false) | iss::AR;
     let mut operands = plain_operands(asm, i.rn(), i.size(), described);

@@ -71,6 +71,7 @@ fn what_does_not_exist_is_undefined() {
         &[0xd53c_1100], /* mrs x0, s3_4_c1_c1_0 */
         &[0xd538_2100], /* mrs x0, apiakeylo_el1 */
         &[0xd440_0000], /* hlt #0 */
+        &[0x48df_7cbb], /* ldlarh w27, [x5]: FEAT_LOR */
         &[0xd518_0000], /* msr midr_el1, x0 */
     ] {
         let (mut vcpu, ..) = machine(words);
