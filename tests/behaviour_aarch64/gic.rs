@@ -35,7 +35,7 @@ const HANDLER: [u32; 4] = [
 ];
 
 /// A VM with a GIC, if the engine has one here.
-fn vm(engine: Engine) -> Option<Vm> {
+pub fn vm(engine: Engine) -> Option<Vm> {
     let Ok(host) = GicParameters::probe(engine) else {
         eprintln!("SKIPPED: the {engine} engine has no GIC here");
         return None;

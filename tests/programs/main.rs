@@ -8,3 +8,4 @@ mod hello_arm;
 mod kernels;
 mod linux;
 mod support;
+mod unikernel;

@@ -356,6 +356,7 @@ impl Cpu {
             ss: value & (1 << 21) != 0,
             il: value & (1 << 20) != 0,
         };
+        self.debug.stepped = None;
         self.check = true;
         self.update_mode();
     }

@@ -35,6 +35,10 @@ pub(crate) struct Debug {
     pub(crate) accesses_exit: bool,
     /// A watchpoint may be hit: no access may be answered by the TLB.
     pub(crate) watching: bool,
+    /// An instruction was stepped, and whether it was a load-exclusive: what the step exception tells.
+    pub(crate) stepped: Option<bool>,
+    /// A load-exclusive was executed since this was cleared.
+    pub(crate) exclusive: bool,
 }
 
 /// Which of [`Debug::pairs`] a register number names, and which element.
@@ -106,8 +110,12 @@ impl Cpu {
     pub(crate) fn debug_before(&mut self) -> Option<Trap> {
         let control = self.sys[Reg::MDSCR_EL1];
         if control & SS != 0 && !self.pstate.ss {
-            // Active-pending: the step exception; EX is not known any more, ISV says so.
-            return Some(self.debug_trap(class::STEP_LOWER | 0x22, None));
+            // Active-pending: the step exception. ISV and EX, unless nothing was stepped.
+            let details = match self.debug.stepped.take() {
+                Some(exclusive) => 1 << 24 | u64::from(exclusive) << 6,
+                None => 0,
+            };
+            return Some(self.debug_trap(class::STEP_LOWER | details | 0x22, None));
         }
         if control & MDE != 0 && self.breakpoint_hit() {
             return Some(self.debug_trap(class::BREAKPOINT_LOWER | 0x22, None));

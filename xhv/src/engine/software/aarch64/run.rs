@@ -190,9 +190,12 @@ fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
         return deal_with_trap(cpu, blocks);
     }
     let stepping = core::mem::take(&mut cpu.pstate.ss);
+    cpu.debug.exclusive = false;
     let outcome = run_block(cpu, blocks);
     cpu.check = true;
     if outcome != Outcome::Trap {
+        // An exception return has begun another step.
+        cpu.debug.stepped = (stepping && !cpu.pstate.ss).then_some(cpu.debug.exclusive);
         return None;
     }
     // An instruction that faults has not been stepped over yet.

@@ -112,6 +112,7 @@ impl<R: Pair> Step<Cpu> for LoadExclusivePair<R> {
 }
 
 fn watch<T: Scalar>(cpu: &mut Cpu, va: u64, value: T) {
+    cpu.debug.exclusive = true;
     cpu.monitor = Some(Monitor {
         va,
         size: T::SIZE as u8,

@@ -70,9 +70,11 @@ fn a_guest_steps_its_el0() {
     vcpu.set_sys_reg(SPSR_EL1, 1 << 21).unwrap();
     vcpu.set_sys_reg(ELR_EL1, CODE + 4).unwrap();
     assert_eq!(hvc(&mut vcpu), 8);
+    // ISV, and not EX: it was no load-exclusive.
+    let syndrome = 0x32 << 26 | 1 << 25 | 1 << 24 | 0x22;
     assert_eq!(
-        (sys(&vcpu, ESR_EL1) >> 26, sys(&vcpu, ELR_EL1)),
-        (0x32, CODE + 8)
+        (sys(&vcpu, ESR_EL1), sys(&vcpu, ELR_EL1)),
+        (syndrome, CODE + 8)
     );
     assert_eq!(vcpu.get_reg(0), Ok(1));
 }
