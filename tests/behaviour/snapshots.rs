@@ -2,7 +2,7 @@
 
 use xhv::Error;
 use xhv::typed::state::Mode;
-use xhv::x86_64::{VcpuState, msr, reg, vmcs};
+use xhv::x86_64::{Hex, VcpuState, Vm, msr, reg, vmcs};
 
 use crate::support::{exits_with, flat32, long_mode, on_every_engine, vm};
 
@@ -102,5 +102,57 @@ fn volatile_rows_are_saved_but_not_compared() {
             told.iter().all(|line| !line.contains("EXIT_REASON")),
             "{told:?}"
         );
+    });
+}
+
+/// A restore that fails leaves the local APIC as it was too, whichever register of it is damaged, and so do the other controllers.
+#[test]
+fn a_failed_restore_leaves_the_interrupt_controllers_alone() {
+    on_every_engine(|engine| {
+        let built = Vm::builder().engine(engine).accelerated_apic().build();
+        let Ok(vm) = built else {
+            return eprintln!("skipped: {}", built.unwrap_err());
+        };
+        let mut vcpu = vm.create_vcpu().unwrap();
+        vcpu.set_real_mode(0, 0x1000).unwrap();
+        let before = vcpu.save().unwrap();
+        let names: Vec<String> = before.apic.as_ref().unwrap().0.keys().cloned().collect();
+        let mut refused = 0;
+        for name in names {
+            for value in [0xff, 0xffff_ffff, u64::MAX] {
+                let mut damaged = before.clone();
+                let registers = &mut damaged.apic.as_mut().unwrap().0;
+                registers.get_mut(&name).unwrap().fill(Hex(value));
+                // So that the rows before it are written, and have to be undone.
+                damaged.general.set("RBX", 0x1234).unwrap();
+                if vcpu.restore(&damaged).is_err() {
+                    refused += 1;
+                    let now = vcpu.save().unwrap();
+                    assert!(now.diff(&before).is_empty(), "{name} {value:#x}");
+                    assert_eq!(now.apic, before.apic, "{name} {value:#x}");
+                } else {
+                    vcpu.restore(&before).unwrap();
+                }
+            }
+        }
+        assert!(refused > 10);
+        let controllers = vm.save_controllers().unwrap().unwrap();
+        for part in 0..3 {
+            let mut damaged = controllers.clone();
+            let parts = [
+                &mut damaged.ioapic,
+                &mut damaged.primary_pic,
+                &mut damaged.secondary_pic,
+            ];
+            parts
+                .into_iter()
+                .nth(part)
+                .unwrap()
+                .0
+                .values_mut()
+                .for_each(|values| values.fill(Hex(u64::MAX)));
+            assert!(vm.restore_controllers(&damaged).is_err());
+            assert_eq!(vm.save_controllers().unwrap().unwrap(), controllers);
+        }
     });
 }

@@ -7,6 +7,7 @@
 //! | `memory` | mapping, protection, aliases, ownership, dirty pages, code that changes |
 //! | `threads` | cancel, pause, work on a vCPU's thread |
 //! | `snapshots` | saving, restoring, damage |
+//! | `rust_vmm` | memory through the crate `vm-memory` |
 //! | `misuse` | what bad input gets |
 
 #[cfg(test)]
@@ -17,6 +18,8 @@ mod x86_64 {
     mod memory;
     #[path = "../misuse.rs"]
     mod misuse;
+    #[path = "../rust_vmm.rs"]
+    mod rust_vmm;
     #[path = "../snapshots.rs"]
     mod snapshots;
     #[path = "../threads.rs"]
@@ -31,6 +34,8 @@ mod aarch64 {
     mod memory;
     #[path = "../misuse.rs"]
     mod misuse;
+    #[path = "../rust_vmm.rs"]
+    mod rust_vmm;
     #[path = "../snapshots.rs"]
     mod snapshots;
     #[path = "../threads.rs"]

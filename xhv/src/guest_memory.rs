@@ -286,6 +286,20 @@ impl GuestMemory {
         (taken, inner.page.max(1))
     }
 
+    /// Notes that a range was written by other ways than [`GuestMemory::write`].
+    #[cfg(feature = "vm-memory")]
+    pub(crate) fn mark(&self, gpa: u64, size: u64) {
+        lock(&self.0).mark(gpa, size);
+    }
+
+    /// Whether the page at an address was written since it was tracked or taken.
+    #[cfg(feature = "vm-memory")]
+    pub(crate) fn is_dirty(&self, gpa: u64) -> bool {
+        let inner = lock(&self.0);
+        let page = inner.page.max(1);
+        inner.dirty.contains(&(gpa / page * page))
+    }
+
     /// The permissions at an address.
     pub(crate) fn permissions(&self, gpa: u64) -> Option<Permissions> {
         lock(&self.0).find(gpa).map(|range| range.permissions)

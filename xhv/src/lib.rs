@@ -37,10 +37,12 @@
 //! | What tells a guest of its machine | [`DeviceNode`] |
 //! | Hermit's unikernels (feature `hermit`) | `hermit` |
 //! | Registers in words, exits counted | [`Dump`], [`ExitStatistics`]; feature `tracing` for events |
+//! | Device models of rust-vmm (feature `vm-memory`) | `rust_vmm` |
 //! | Engines, and what this host offers | [`Engine`], [`Host`] |
 //! | Debugging guests: breakpoints, watchpoints, single step | [`debug`] |
 //! | vCPUs and threads | [`VcpuHandle`], [`VcpuThread`], [`time`] |
 //! | Whole machines in files | [`VmState`] |
+//! | For users of the crate `xhypervisor` | `coming_from_xhypervisor` |
 //! | Rows of one's own in tables of one's own | [`spec!`](spec), [`typed`] |
 //!
 //! A VM runs on the framework where the process can use it, and on the software engine elsewhere; the environment variable
@@ -57,6 +59,9 @@
 extern crate self as xhv;
 
 pub mod aarch64;
+#[cfg(doc)]
+#[doc = include_str!("coming_from_xhypervisor.md")]
+pub mod coming_from_xhypervisor {}
 pub mod debug;
 mod device_tree;
 mod dump;
@@ -71,6 +76,8 @@ pub mod hermit;
 mod host;
 mod memory;
 mod page_tables;
+#[cfg(feature = "vm-memory")]
+pub mod rust_vmm;
 mod scalar;
 mod thread;
 pub mod time;

@@ -61,6 +61,11 @@ impl Vm {
         self.0.engine.choice()
     }
 
+    #[cfg(feature = "vm-memory")]
+    pub(crate) fn memory(&self) -> &Arc<GuestMemory> {
+        &self.0.memory
+    }
+
     /// Width of guest-physical addresses, in bits.
     #[must_use]
     pub fn ipa_bits(&self) -> u32 {

@@ -150,6 +150,10 @@ impl Vm {
 }
 
 /// A vCPU on one of the engines; destroyed when dropped, on the thread that made it.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few vCPUs, and a box would cost each access a step"
+)]
 #[derive(Debug)]
 pub(crate) enum Vcpu {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]

@@ -138,27 +138,47 @@ impl Vm {
     /// Makes the controllers what they were. No vCPU may run.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] with the register that is damaged: nothing is changed then; [`Error::Call`] if the engine refuses.
+    /// [`Error::Snapshot`] with the register that is damaged: [`Error::Call`] if the engine refuses. They are as they were then.
     pub fn restore_controllers(&self, controllers: &Controllers) -> Result<(), Error> {
-        let mut ioapic = self.ioapic_state()?;
+        let had = (
+            self.ioapic_state()?,
+            self.atpic_state(true)?,
+            self.atpic_state(false)?,
+        );
+        let (mut ioapic, mut primary, mut secondary) = had;
         controllers.ioapic.fill_ioapic(&mut ioapic)?;
-        let mut primary = self.atpic_state(true)?;
         controllers.primary_pic.fill_atpic(&mut primary)?;
-        let mut secondary = self.atpic_state(false)?;
         controllers.secondary_pic.fill_atpic(&mut secondary)?;
-        self.set_ioapic_state(&ioapic)?;
-        self.set_atpic_state(&primary, true)?;
-        self.set_atpic_state(&secondary, false)
+        let outcome = self.set_controllers(&ioapic, &primary, &secondary);
+        if outcome.is_err() {
+            self.set_controllers(&had.0, &had.1, &had.2)?;
+        }
+        outcome
+    }
+
+    fn set_controllers(
+        &self,
+        ioapic: &IoapicState,
+        primary: &AtpicState,
+        secondary: &AtpicState,
+    ) -> Result<(), Error> {
+        self.set_ioapic_state(ioapic)?;
+        self.set_atpic_state(primary, true)?;
+        self.set_atpic_state(secondary, false)
     }
 }
 
 impl Vcpu {
     /// The engine's local APIC, if the VM has one.
     pub(super) fn save_apic(&self) -> Result<Option<Controller>, Error> {
+        Ok(self.own_apic_state()?.as_ref().map(Controller::from))
+    }
+
+    pub(super) fn own_apic_state(&self) -> Result<Option<ApicState>, Error> {
         if !self.vm.options().contains(VmOptions::ACCEL_APIC) {
             return Ok(None);
         }
-        Ok(Some(Controller::from(&self.apic_state()?)))
+        self.apic_state().map(Some)
     }
 
     pub(super) fn restore_apic(&mut self, controller: &Controller) -> Result<(), Error> {

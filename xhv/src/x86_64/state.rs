@@ -188,11 +188,15 @@ impl Vcpu {
         more: &[Table],
     ) -> Result<RestoreReport, Error> {
         let old = self.fpstate()?;
+        let apic = self.own_apic_state()?;
         let had = (self.msrs.clone(), self.emulated_msrs.clone());
         let outcome = self.try_restore(state, mode, more);
         if outcome.is_err() {
             self.undo_setup(had);
             self.set_fpstate(&old)?;
+            if let Some(apic) = &apic {
+                self.set_apic_state(apic)?;
+            }
         }
         self.pending = None;
         self.invalidate_tlb()?;

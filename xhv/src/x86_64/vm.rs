@@ -138,7 +138,7 @@ impl Vm {
         &self.0.engine
     }
 
-    pub(super) fn memory(&self) -> &Arc<GuestMemory> {
+    pub(crate) fn memory(&self) -> &Arc<GuestMemory> {
         &self.0.memory
     }
 
