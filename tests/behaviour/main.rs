@@ -27,6 +27,7 @@ mod memory;
 mod misuse;
 #[cfg(test)]
 mod mmio;
+mod mmio_directions;
 #[cfg(test)]
 mod real_mode;
 #[cfg(test)]

@@ -237,7 +237,7 @@ fn index_registers(machine: &Machine<'_>) -> Result<(Register, Register, Registe
     Err(UNKNOWN)
 }
 
-/// Moves between a vector register and memory, of 4 to 16 bytes.
+/// Moves between a vector register, or half of one, and memory, of 4 to 16 bytes.
 fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
     use Mnemonic as M;
     let instruction = machine.instruction;
@@ -259,11 +259,16 @@ fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
             | M::Movss
             | M::Movsd
     );
+    let half = matches!(
+        instruction.mnemonic(),
+        M::Movlps | M::Movlpd | M::Movhps | M::Movhpd
+    );
     // VEX forms clear the upper half of the register, which is not done here.
     let plain = !instruction.cpuid_features().contains(&CpuidFeature::AVX);
-    if !known || !plain || instruction.op_count() != 2 {
+    if !(known || half) || !plain || instruction.op_count() != 2 {
         return Err(UNKNOWN);
     }
+    let upper = matches!(instruction.mnemonic(), M::Movhps | M::Movhpd);
     let size = instruction.memory_size().size();
     let (to, from) = (instruction.op0_register(), instruction.op1_register());
     if instruction.op0_kind() == OpKind::Register
@@ -271,11 +276,22 @@ fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
         && instruction.op1_kind() == OpKind::Memory
     {
         let address = machine.address(1)?;
-        let value = machine.load(address, size)?;
+        let mut value = machine.load(address, size)?;
+        if half {
+            let old = machine.vector(to.number())?;
+            value = if upper {
+                old & u128::from(u64::MAX) | value << 64
+            } else {
+                old >> 64 << 64 | value
+            };
+        }
         return machine.set_vector(to.number(), value);
     }
     if instruction.op0_kind() == OpKind::Memory && from.is_xmm() {
-        let value = machine.vector(from.number())?;
+        let mut value = machine.vector(from.number())?;
+        if upper {
+            value >>= 64;
+        }
         let address = machine.address(0)?;
         return machine.store(address, size, value);
     }
