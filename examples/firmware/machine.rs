@@ -7,9 +7,11 @@ use std::time::Duration;
 use xhv::x86_64::{Exit, Vcpu, Vm};
 use xhv::{Error, Gpa, Memory, Permissions};
 
+use crate::Options;
 use crate::fw_cfg::FwCfg;
 use crate::pit::Pit;
 use crate::ports::Ports;
+use crate::screen::{self, Wanted};
 
 /// Physical address of the local APIC.
 const LOCAL_APIC: u64 = 0xfee0_0000;
@@ -26,11 +28,11 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a BIOS until it resets the machine.
+/// Runs a BIOS until it resets the machine, or what is wanted is on the screen.
 ///
 /// # Errors
 /// In words.
-pub fn run(memory: u64, bios: &[u8], floppy: Option<Vec<u8>>) -> Result<(), String> {
+pub fn run(options: &Options, bios: &[u8], floppy: Option<Vec<u8>>) -> Result<(), String> {
     if bios.is_empty() || !bios.len().is_multiple_of(PAGE) || bios.len() > 1 << 20 {
         return Err(format!(
             "{} bytes are no BIOS: a multiple of {PAGE} up to 1 MiB is",
@@ -39,7 +41,7 @@ pub fn run(memory: u64, bios: &[u8], floppy: Option<Vec<u8>>) -> Result<(), Stri
     }
     let told = |why: Error| why.to_string();
     let vm = Vm::builder().accelerated_apic().build().map_err(told)?;
-    vm.map_new(Gpa(0), memory).map_err(told)?;
+    vm.map_new(Gpa(0), options.memory).map_err(told)?;
     let low = &bios[bios.len() - bios.len().min(BIOS_LOW)..];
     vm.write(Gpa(BIOS_END - low.len() as u64), low)
         .map_err(told)?;
@@ -49,15 +51,21 @@ pub fn run(memory: u64, bios: &[u8], floppy: Option<Vec<u8>>) -> Result<(), Stri
     vm.map(below_4_gib, &rom, Permissions::READ | Permissions::EXECUTE)
         .map_err(told)?;
     let pit = Arc::new(Mutex::new(Pit::default()));
-    let mut ports = Ports::new(memory, pit.clone(), FwCfg::new(floppy));
+    let mut ports = Ports::new(options.memory, pit.clone(), FwCfg::new(floppy));
     beat(vm.clone(), Arc::downgrade(&pit));
     let mut vcpu = vm.create_vcpu().map_err(told)?;
     vcpu.set_apic_address(Gpa(LOCAL_APIC)).map_err(told)?;
     vcpu.enable_usual_msrs().map_err(told)?;
     // The reset vector, in the copy below 1 MiB.
     vcpu.set_real_mode(0xf000, 0xfff0).map_err(told)?;
+    let watch = |text: &String| Wanted::watch(vm.clone(), vcpu.handle(), text.clone());
+    let wanted = options.until.as_ref().map(watch);
     while !ports.reset() {
         step(&vm, &mut vcpu, &mut ports)?;
+        if wanted.as_ref().is_some_and(Wanted::found) {
+            print!("{}", screen::text(&vm).map_err(told)?);
+            break;
+        }
     }
     Ok(())
 }

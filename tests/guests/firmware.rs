@@ -1,4 +1,4 @@
-//! SeaBIOS on the example `firmware`: from its banner to a boot sector, and to its end without one.
+//! SeaBIOS on the example `firmware`: from its banner to a boot sector, and to its end without one; Memtest86+ as what it boots.
 
 use crate::guests;
 use crate::support::{Folder, example, run, text};
@@ -87,5 +87,24 @@ fn seabios_boots_a_floppy() {
         "Booting from 0000:7c00",
         "the second sector.",
     ];
+    prints_in_order(&printed, &expected);
+}
+
+/// 16-bit set-up code, then 64-bit mode with its own page tables, relocation, and patterns all over memory.
+#[test]
+fn memtest_finds_no_errors() {
+    let Some(guests) = guests() else { return };
+    let folder = Folder::new();
+    let mut image = std::fs::read(guests.join("memtest86+.bin")).expect("the guest is there");
+    image.resize(1440 << 10, 0);
+    let floppy = folder.file("memtest.img", image);
+    let mut firmware = example("firmware");
+    firmware
+        .args(["--memory", "17", "--until", "Test #4", "--floppy"])
+        .arg(floppy);
+    let output = run(firmware.arg(guests.join("bios.bin")), "");
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
+    let expected = ["Memtest86+ v", "Testing", "Errors: 0\n"];
     prints_in_order(&printed, &expected);
 }

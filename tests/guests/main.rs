@@ -1,5 +1,6 @@
 //! Real guests on the examples `linux` and `firmware`: Debian's kernels with busybox for both architectures, by themselves and driven through a
-//! terminal as a user does; QEMU's instruction tests as processes; SeaBIOS. `.ci/guests` and `.ci/suite` fetch them; `XHV_GUESTS` names their folder.
+//! terminal as a user does; QEMU's instruction tests as processes; SeaBIOS and Memtest86+. `.ci/guests` and `.ci/suite` fetch them; `XHV_GUESTS`
+//! names their folder.
 
 #[path = "../programs/support.rs"]
 #[allow(dead_code)] // Shared with the tests of the other examples.

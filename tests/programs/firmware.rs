@@ -29,7 +29,7 @@ fn bad_input() {
         folder.file("large", vec![0; 2 << 20]),
         folder.0.join("missing"),
     ];
-    let words = ["--memory 1 x", "--memory", "--what", "a b", ""];
+    let words = ["--memory 1 x", "--until", "--what", "a b", ""];
     let files = files.map(|file| vec![file.into_os_string()]);
     let words = words.map(|words| words.split_whitespace().map(Into::into).collect());
     for arguments in files.into_iter().chain(words) {
