@@ -1,22 +1,9 @@
-//! Flattened device trees: what tells a guest which machine it is on. `aarch64::Vm::device_tree_nodes` knows the nodes of what the
-//! engine brings.
-//!
-//! Source: Devicetree Specification 0.4, chapter 5.
+//! Device trees: what tells a guest which machine it is on. `vm-fdt` writes them; here they are values that can be put together,
+//! since the engine knows some nodes (`aarch64::Vm::device_tree_nodes`) and the VMM the others.
 
-use std::collections::BTreeMap;
+use vm_fdt::FdtWriter;
 
-/// "d00dfeed".
-const MAGIC: u32 = 0xd00d_feed;
-const VERSION: u32 = 17;
-const LAST_COMPATIBLE_VERSION: u32 = 16;
-/// Bytes of the header, and of the reserved-memory map, which has only its end.
-const HEADER: usize = 40;
-const RESERVED: usize = 16;
-
-const BEGIN_NODE: u32 = 1;
-const END_NODE: u32 = 2;
-const PROPERTY: u32 = 3;
-const END: u32 = 9;
+use crate::error::Error;
 
 /// A node of a device tree, with its properties and the nodes below it.
 ///
@@ -28,7 +15,8 @@ const END: u32 = 9;
 ///     .with("#size-cells", 2_u32)
 ///     .child(DeviceNode::new("memory@40000000").with("device_type", "memory").with("reg", [0x4000_0000_u64, 0x1000_0000]))
 ///     .child(DeviceNode::new("chosen").with("bootargs", "console=ttyAMA0"));
-/// assert_eq!(tree.to_bytes()[..4], [0xd0, 0x0d, 0xfe, 0xed]);
+/// assert_eq!(tree.to_bytes()?[..4], [0xd0, 0x0d, 0xfe, 0xed]);
+/// # Ok::<(), xhv::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -94,7 +82,7 @@ impl<T: PropertyValue + ?Sized> PropertyValue for &T {
 }
 
 impl DeviceNode {
-    /// A node; the root's name is empty. A name ends at a NUL.
+    /// A node; the root's name is empty.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -120,91 +108,32 @@ impl DeviceNode {
         self
     }
 
-    /// The whole tree as guests read it, with this node as its root.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut blocks = Blocks::default();
-        blocks.node(self);
-        blocks.word(END);
-        let structure = HEADER + RESERVED;
-        let strings = structure + blocks.structure.len();
-        let total = strings + blocks.strings.len();
-        let header = [
-            MAGIC,
-            total as u32,
-            structure as u32,
-            strings as u32,
-            HEADER as u32,
-            VERSION,
-            LAST_COMPATIBLE_VERSION,
-            0,
-            blocks.strings.len() as u32,
-            blocks.structure.len() as u32,
-        ];
-        let mut bytes = header.map(u32::to_be_bytes).concat();
-        bytes.extend([0; RESERVED]);
-        bytes.extend(blocks.structure);
-        bytes.extend(blocks.strings);
-        bytes
+    /// The whole tree as guests read it (flattened, version 17), with this node as its root.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a name has characters that names cannot have, or the tree is too deep or too large.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let written = || {
+            let mut writer = FdtWriter::new()?;
+            self.write(&mut writer)?;
+            writer.finish()
+        };
+        written().map_err(|why: vm_fdt::Error| Error::Argument {
+            call: "DeviceNode::to_bytes",
+            why: why.to_string(),
+        })
     }
-}
 
-/// The two blocks that grow while the tree is written.
-#[derive(Default)]
-struct Blocks {
-    structure: Vec<u8>,
-    strings: Vec<u8>,
-    /// Where the name of a property stands in `strings`.
-    names: BTreeMap<String, u32>,
-}
-
-impl Blocks {
-    fn node(&mut self, node: &DeviceNode) {
-        self.word(BEGIN_NODE);
-        self.text(&node.name);
-        for (name, value) in &node.properties {
-            self.word(PROPERTY);
-            self.word(value.len() as u32);
-            let at = self.name(name);
-            self.word(at);
-            self.padded(value);
+    fn write(&self, writer: &mut FdtWriter) -> vm_fdt::FdtWriterResult<()> {
+        let node = writer.begin_node(&self.name)?;
+        for (name, value) in &self.properties {
+            writer.property(name, value)?;
         }
-        for child in &node.children {
-            self.node(child);
+        for child in &self.children {
+            child.write(writer)?;
         }
-        self.word(END_NODE);
+        writer.end_node(node)
     }
-
-    fn word(&mut self, word: u32) {
-        self.structure.extend(word.to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        let mut bytes = until_nul(text);
-        bytes.push(0);
-        self.padded(&bytes);
-    }
-
-    /// Tokens are aligned to four bytes.
-    fn padded(&mut self, bytes: &[u8]) {
-        self.structure.extend(bytes);
-        let end = self.structure.len().next_multiple_of(4);
-        self.structure.resize(end, 0);
-    }
-
-    fn name(&mut self, name: &str) -> u32 {
-        let next = self.strings.len() as u32;
-        let at = *self.names.entry(name.to_owned()).or_insert(next);
-        if at == next {
-            self.strings.extend(until_nul(name));
-            self.strings.push(0);
-        }
-        at
-    }
-}
-
-fn until_nul(text: &str) -> Vec<u8> {
-    text.bytes().take_while(|&byte| byte != 0).collect()
 }
 
 #[cfg(test)]
@@ -219,6 +148,7 @@ mod tests {
             .child(DeviceNode::new("n@1").with("text", "hey").with("a", ()));
         let words: Vec<u32> = tree
             .to_bytes()
+            .unwrap()
             .chunks(4)
             .map(|word| {
                 let mut bytes = [0; 4];
@@ -235,5 +165,16 @@ mod tests {
         assert_eq!(words[14..20], root);
         assert_eq!(words[20..30], child);
         assert_eq!(words[30..], [2, 9, text(b"a\0te"), text(b"xt\0\0")]);
+    }
+
+    #[test]
+    fn a_name_that_no_node_can_have_is_refused() {
+        for name in ["a\0b", "with space", "ä"] {
+            let tree = DeviceNode::new("").child(DeviceNode::new(name));
+            assert!(
+                matches!(tree.to_bytes(), Err(Error::Argument { .. })),
+                "{name}"
+            );
+        }
     }
 }

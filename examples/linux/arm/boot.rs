@@ -2,7 +2,7 @@
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use xhv::Gpa;
-use xhv::aarch64::Gic;
+use xhv::aarch64::Vm;
 
 use super::{RAM, tree};
 use crate::options::Options;
@@ -89,7 +89,7 @@ pub fn load(
     memory: &GuestMemoryMmap,
     options: &Options,
     image: &[u8],
-    gic: &Gic,
+    vm: &Vm,
 ) -> Result<Entry, String> {
     let kernel = options.kernel.display();
     let header = header(image).map_err(|why| format!("{kernel}: {why}"))?;
@@ -126,7 +126,8 @@ pub fn load(
         }
         None => None,
     };
-    let tree = tree::device_tree(options, initrd, gic)?;
+    let tree =
+        tree::device_tree(options, initrd, vm).map_err(|why| format!("device tree: {why}"))?;
     if tree.len() as u64 > TREE_MOST {
         return Err("the device tree is larger than 2 MiB".to_owned());
     }

@@ -7,6 +7,9 @@ use xhv::aarch64::{Exit, Psci, Vcpu, affinity};
 use super::{Parts, Start};
 use crate::cpus::{End, Power, lock};
 
+/// The bits of MPIDR_EL1 that are the affinity, as PSCI has it (Arm DEN 0022, 5.1.4).
+const AFFINITY: u64 = 0xff_00ff_ffff;
+
 /// Runs to the next exit and answers it.
 ///
 /// # Errors
@@ -72,7 +75,7 @@ fn end(how: End, parts: &Parts) -> u64 {
 
 /// The number of the vCPU with this affinity.
 fn find(target: u64, parts: &Parts) -> Option<u32> {
-    (0..parts.count).find(|&cpu| super::tree::affinity_bits(affinity(cpu.into())) == target)
+    (0..parts.count).find(|&cpu| affinity(cpu.into()).bits() & AFFINITY == target)
 }
 
 fn power(target: u64, parts: &Parts) -> Option<Power<Start>> {

@@ -70,7 +70,7 @@ impl Board {
             .build()
             .map_err(told)?;
         let gic = vm.gic().ok_or("the VM has no GIC")?;
-        let entry = boot::load(&memory, options, image, &gic)?;
+        let entry = boot::load(&memory, options, image, &vm)?;
         for (gpa, part) in memory::parts(&memory)? {
             vm.map(gpa, &part, Permissions::ALL).map_err(told)?;
         }

@@ -4,45 +4,58 @@
 //! Sources: Linux, Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, timer/arm,arch_timer.yaml,
 //! interrupt-controller/arm,gic-v3.yaml.
 
+use super::gic::{BuiltIn, Gic};
 use super::identity::affinity;
 use super::sysreg::Mpidr;
 use super::vm::Vm;
 use crate::device_tree::DeviceNode;
+use crate::error::Error;
 
 /// The handle by which other nodes name the GIC: their `interrupt-parent`.
 pub const GIC_HANDLE: u32 = 1;
-/// Interrupts of the timers: secure, non-secure, virtual, EL2. Private (1), number, level-triggered (4).
-const TIMERS: [u32; 12] = [1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4];
+/// Cells of a private interrupt of the GIC: its kind, its number from 16 on, its trigger.
+const PRIVATE: u32 = 1;
+const FIRST_PRIVATE: u32 = 16;
+const LEVEL_HIGH: u32 = 4;
+/// The timers of EL3 and EL2, where Arm's base system architecture has them (BSA 1.0, table 5). Guests have neither level, but the
+/// binding counts places.
+const EL3_TIMER: u32 = 29;
+const EL2_TIMER: u32 = 26;
 
 impl Vm {
     /// Nodes for the children of the root, whose `#address-cells` and `#size-cells` have to be 2: `cpus` of [`affinity`], started by
-    /// PSCI, `psci` by HVC, `timer`, and the GIC if the VM has one, with the handle [`GIC_HANDLE`].
-    #[must_use]
-    pub fn device_tree_nodes(&self, cpus: u32) -> Vec<DeviceNode> {
-        let mut nodes = vec![cpu_nodes(cpus), psci(), timer()];
+    /// PSCI, `psci` by HVC, and of a VM with a GIC `timer` and the GIC, with the handle [`GIC_HANDLE`].
+    ///
+    /// # Errors
+    /// [`Error::Call`] if the engine does not tell the timers' interrupts.
+    pub fn device_tree_nodes(&self, cpus: u32) -> Result<Vec<DeviceNode>, Error> {
+        let mut nodes = vec![cpu_nodes(cpus), psci()];
         if let Some(gic) = self.gic() {
-            let parameters = gic.parameters();
-            let (distributor, redistributors) = (gic.distributor().0, gic.redistributors().0);
-            let node = DeviceNode::new(format!("intc@{distributor:x}"))
-                .with("compatible", "arm,gic-v3")
-                .with("interrupt-controller", ())
-                .with("#interrupt-cells", 3_u32)
-                .with("#address-cells", 2_u32)
-                .with("#size-cells", 2_u32)
-                .with("phandle", GIC_HANDLE)
-                .with(
-                    "reg",
-                    [
-                        distributor,
-                        parameters.distributor_size,
-                        redistributors,
-                        parameters.redistributor_region_size,
-                    ],
-                );
-            nodes.push(node);
+            nodes.extend([timer(&gic)?, interrupt_controller(&gic)]);
         }
-        nodes
+        Ok(nodes)
     }
+}
+
+fn interrupt_controller(gic: &Gic) -> DeviceNode {
+    let parameters = gic.parameters();
+    let (distributor, redistributors) = (gic.distributor().0, gic.redistributors().0);
+    DeviceNode::new(format!("intc@{distributor:x}"))
+        .with("compatible", "arm,gic-v3")
+        .with("interrupt-controller", ())
+        .with("#interrupt-cells", 3_u32)
+        .with("#address-cells", 2_u32)
+        .with("#size-cells", 2_u32)
+        .with("phandle", GIC_HANDLE)
+        .with(
+            "reg",
+            [
+                distributor,
+                parameters.distributor_size,
+                redistributors,
+                parameters.redistributor_region_size,
+            ],
+        )
 }
 
 fn cpu_nodes(cpus: u32) -> DeviceNode {
@@ -72,10 +85,16 @@ fn psci() -> DeviceNode {
         .with("method", "hvc")
 }
 
-fn timer() -> DeviceNode {
-    DeviceNode::new("timer")
+fn timer(gic: &Gic) -> Result<DeviceNode, Error> {
+    let physical = gic.intid(BuiltIn::El1PhysicalTimer)?;
+    let virtual_timer = gic.intid(BuiltIn::El1VirtualTimer)?;
+    let interrupts: Vec<u32> = [EL3_TIMER, physical, virtual_timer, EL2_TIMER]
+        .into_iter()
+        .flat_map(|number| [PRIVATE, number.saturating_sub(FIRST_PRIVATE), LEVEL_HIGH])
+        .collect();
+    Ok(DeviceNode::new("timer")
         .with("compatible", "arm,armv8-timer")
         .with("interrupt-parent", GIC_HANDLE)
-        .with("interrupts", TIMERS)
-        .with("always-on", ())
+        .with("interrupts", &interrupts[..])
+        .with("always-on", ()))
 }

@@ -7,6 +7,7 @@ use uhyve_interface::{v1, v2};
 
 use super::image::Image;
 use crate::device_tree::DeviceNode;
+use crate::error::Error;
 use crate::host::Architecture;
 
 /// `RawPlatformInfo::Uhyve` of `hermit-entry`.
@@ -91,7 +92,11 @@ pub(super) fn information(image: &Image, boot: &Boot, device_tree: u64, khz: u32
 }
 
 /// The device tree: memory, arguments, mounts, and the nodes of the machine.
-pub(super) fn device_tree(image: &Image, boot: &Boot, machine: Vec<DeviceNode>) -> Vec<u8> {
+pub(super) fn device_tree(
+    image: &Image,
+    boot: &Boot,
+    machine: Vec<DeviceNode>,
+) -> Result<Vec<u8>, Error> {
     let memory = DeviceNode::new(format!("memory@{:x}", image.base))
         .with("device_type", "memory")
         .with("reg", [image.base, image.memory]);

@@ -51,7 +51,7 @@ impl Image {
         khz: u32,
         nodes: Vec<DeviceNode>,
     ) -> Result<[(Gpa, Vec<u8>); 3], Error> {
-        let tree = boot::device_tree(self, boot, nodes);
+        let tree = boot::device_tree(self, boot, nodes)?;
         if tree.len() as u64 > DEVICE_TREE.end - DEVICE_TREE.start {
             return Err(Error::Argument {
                 call: "Vm::load_hermit",
@@ -121,7 +121,7 @@ impl aarch64::Vm {
     /// # Errors
     /// [`Error::OutOfRange`] without memory there, [`Error::Argument`] if a part does not fit into its place.
     pub fn load_hermit(&self, image: &Image, boot: &Boot) -> Result<(), Error> {
-        for (gpa, bytes) in image.parts(boot, 0, self.device_tree_nodes(boot.cpus))? {
+        for (gpa, bytes) in image.parts(boot, 0, self.device_tree_nodes(boot.cpus)?)? {
             self.write(gpa, &bytes)?;
         }
         // Hermit walks its tables as pages of the last level, so that there are no larger pages.
