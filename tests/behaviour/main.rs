@@ -13,6 +13,7 @@
 //! | `debug` | breakpoints, watchpoints, single step |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
+//! | `walk` | the VMM's page walk against the processor's |
 //! | `misuse` | what bad input gets |
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod memory;
 mod misuse;
 #[cfg(test)]
 mod mmio;
+#[cfg(test)]
 mod mmio_directions;
 #[cfg(test)]
 mod real_mode;
@@ -38,3 +40,5 @@ mod support;
 mod system;
 #[cfg(test)]
 mod threads;
+#[cfg(test)]
+mod walk;

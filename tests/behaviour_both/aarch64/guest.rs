@@ -1,8 +1,8 @@
 //! AArch64 guests: EL1 without MMU. X1 is where no memory is, X2 the counter; HVC #1 ends a program, HVC #2 puts out X0.
 
-use xhv::aarch64::Exit;
 /// The register that programs put out, and the program counter.
 pub use xhv::aarch64::reg::{PC as PLACE, X0 as RESULT};
+use xhv::aarch64::{Exit, GicBuilder};
 pub use xhv::aarch64::{Vcpu, VcpuState, Vm};
 use xhv::{Architecture, Engine, Gpa, Host};
 
@@ -81,6 +81,23 @@ pub fn on_every_engine(test: impl Fn(Engine)) {
 /// A VM without memory.
 pub fn empty(engine: Engine) -> Vm {
     Vm::builder().engine(engine).build().unwrap()
+}
+
+/// A VM with the engine's GIC, so that WFI waits inside, with a guest that does nothing else. `None` where the engine has none.
+pub fn waiting(engine: Engine) -> Option<Vm> {
+    let gic = GicBuilder::new(0x800_0000, 0x1000_0000);
+    let vm = match Vm::builder().engine(engine).gic(gic).build() {
+        Ok(vm) => vm,
+        Err(why) => {
+            eprintln!("SKIPPED on {engine:?}: {why}");
+            return None;
+        }
+    };
+    vm.map_new(Gpa(RAM), SIZE).unwrap();
+    // wfi; b -4
+    vm.write(Gpa(CODE), &code::<2, 8>([0xd503_207f, 0x17ff_ffff]))
+        .unwrap();
+    Some(vm)
 }
 
 /// Makes a vCPU begin with the code.

@@ -64,6 +64,22 @@ pub fn empty(engine: Engine) -> Vm {
     Vm::builder().engine(engine).build().unwrap()
 }
 
+/// A VM whose interrupt controllers are the engine's, so that HLT waits inside, with a guest that does nothing else. `None` where the
+/// engine has none.
+pub fn waiting(engine: Engine) -> Option<Vm> {
+    let vm = match Vm::builder().engine(engine).accelerated_apic().build() {
+        Ok(vm) => vm,
+        Err(why) => {
+            eprintln!("SKIPPED on {engine:?}: {why}");
+            return None;
+        }
+    };
+    vm.map_new(Gpa(RAM), SIZE).unwrap();
+    // l: hlt; jmp l
+    vm.write(Gpa(CODE), &[0xf4, 0xeb, 0xfd]).unwrap();
+    Some(vm)
+}
+
 /// Makes a vCPU begin with the code.
 pub fn start(vcpu: &mut Vcpu) {
     vcpu.set_flat32(CODE as u32).unwrap();

@@ -48,6 +48,9 @@ const WRITABLE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
 const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
+/// Bits of #PF's error code.
+const CODE_PRESENT: u32 = 1;
+const CODE_RESERVED: u32 = 1 << 3;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// How the levels of a paging mode are laid out.
@@ -152,9 +155,14 @@ impl Paging {
             if entry & PRESENT == 0 {
                 return Err(absent);
             }
+            let leaf = level == 0 || self.is_large(entry, level);
+            if entry & self.reserved(level, leaf) != 0 {
+                let code = absent.code | CODE_PRESENT | CODE_RESERVED;
+                return Err(PageFault { linear, code });
+            }
             rights &= entry;
             forbidden |= entry & NO_EXECUTE;
-            if level == 0 || self.is_large(entry, level) {
+            if leaf {
                 self.check(linear, access, rights, forbidden)?;
                 return Ok(page(entry, linear, shift, levels.size));
             }
@@ -170,6 +178,24 @@ impl Paging {
             self.cr4.contains(Cr4::PSE)
         };
         allowed && entry & LARGE != 0
+    }
+
+    /// Bits that have to be 0 in an entry of a level, counted from the lowest. Which bits of an address the processor has is not
+    /// looked at.
+    fn reserved(&self, level: u32, leaf: bool) -> u64 {
+        if !self.long && !self.pae() {
+            return if leaf && level == 1 { 1 << 21 } else { 0 };
+        }
+        let no_execute = if self.nxe { 0 } else { NO_EXECUTE };
+        // Software may use these with long mode only.
+        let high = if self.long { 0 } else { 0x7ff << 52 };
+        let by_size = match (level, leaf) {
+            (1, true) => 0x1f_e000,
+            (2, true) => 0x3fff_e000,
+            (3.., _) => LARGE,
+            _ => 0,
+        };
+        no_execute | high | by_size
     }
 
     fn check(
@@ -227,7 +253,8 @@ fn all(address: u64, wanted: usize, done: usize) -> Result<(), Error> {
 }
 
 impl Vcpu {
-    /// The guest-physical address behind a linear one, by the guest's page tables and present privilege.
+    /// The guest-physical address behind a linear one, by the guest's page tables and present privilege. Protection keys and the
+    /// processor's physical-address width are not looked at.
     ///
     /// # Errors
     /// [`Error::Row`] if the engine does not tell the registers. The inner result is the page fault that the guest would get.
