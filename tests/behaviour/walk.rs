@@ -84,7 +84,7 @@ impl Random {
 
     /// True once in `n` times.
     fn one_in(&mut self, n: u64) -> bool {
-        (self.next() >> 32) % n == 0
+        (self.next() >> 32).is_multiple_of(n)
     }
 }
 
