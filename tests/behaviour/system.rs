@@ -87,6 +87,33 @@ fn the_default_policy_knows_usual_msrs_and_faults_on_others() {
 }
 
 #[test]
+fn the_default_policy_tells_what_the_processor_withstands() {
+    use msr::ArchCapabilities as Told;
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[0x0f, 0x32, 0xf4]); // rdmsr; hlt
+        let of_host = Told::from_bits(vm.msr_info(0).unwrap_or(0));
+        let mut vcpu = flat32(&vm);
+        vcpu.write(reg::RCX, msr::ARCH_CAPABILITIES.key().into())
+            .unwrap();
+        exits_with!(vcpu.run().unwrap(), MsrRead(read) { assert!(read.finish_default().unwrap()) });
+        let [low, high] = [reg::RAX, reg::RDX].map(|half| vcpu.read(half).unwrap());
+        let told = Told::from_bits(low | high << 32);
+        assert!(of_host.contains(told), "{told:?} of {of_host:?}");
+        // A kernel that hears nothing of RDCL_NO loads CR3 twice in each system call.
+        for bit in [Told::RDCL_NO, Told::MDS_NO, Told::RSBA] {
+            assert_eq!(told.contains(bit), of_host.contains(bit), "{bit:?}");
+        }
+        if engine == xhv::Engine::Software {
+            assert!(told.contains(Told::RDCL_NO));
+        }
+        // They promise MSRs.
+        for bit in [Told::IBRS_ALL, Told::TSX_CTRL, Told::XAPIC_DISABLE_STATUS] {
+            assert!(!told.contains(bit), "{bit:?}");
+        }
+    });
+}
+
+#[test]
 fn a_guest_turns_long_mode_on_by_itself() {
     on_every_engine(|engine| {
         #[rustfmt::skip]

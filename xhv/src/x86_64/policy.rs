@@ -1,7 +1,7 @@
 //! Answers that a VMM can start from: CPUID, MSRs, XCR0. Override what you know better, and leave the rest to these.
 
 use super::capabilities;
-use super::msr;
+use super::msr::{self, ArchCapabilities};
 use super::reg::{self, Xcr0};
 use super::vcpu::Vcpu;
 use super::vmcs;
@@ -198,12 +198,41 @@ pub fn read_msr(vcpu: &Vcpu, index: u32) -> Result<Option<u64>, Error> {
         MISC_ENABLE => 1,
         // Locked, VMX off.
         FEATURE_CONTROL => 1,
-        TSC_ADJUST | PLATFORM_ID | BIOS_SIGN_ID | ARCH_CAPABILITIES | MCG_CAP | MCG_STATUS
-        | SMI_COUNT => 0,
+        ARCH_CAPABILITIES => arch_capabilities(vcpu),
+        TSC_ADJUST | PLATFORM_ID | BIOS_SIGN_ID | MCG_CAP | MCG_STATUS | SMI_COUNT => 0,
         0x200..=0x20f | 0x250 | 0x258 | 0x259 | 0x268..=0x26f => 0,
         PLATFORM_INFO => 0,
         _ => return Ok(None),
     }))
+}
+
+/// What a guest is told of the attacks that the processor withstands, or that VERW clears after, or that it is open to (RSBA, RRSBA). The
+/// other bits promise MSRs that this policy does not have, IA32_SPEC_CTRL of enhanced IBRS among them.
+const TOLD: ArchCapabilities = ArchCapabilities::RDCL_NO
+    .union(ArchCapabilities::RSBA)
+    .union(ArchCapabilities::SKIP_L1DFL_VMENTRY)
+    .union(ArchCapabilities::SSB_NO)
+    .union(ArchCapabilities::MDS_NO)
+    .union(ArchCapabilities::IF_PSCHANGE_MC_NO)
+    .union(ArchCapabilities::TAA_NO)
+    .union(ArchCapabilities::SBDR_SSDP_NO)
+    .union(ArchCapabilities::FBSDP_NO)
+    .union(ArchCapabilities::PSDP_NO)
+    .union(ArchCapabilities::FB_CLEAR)
+    .union(ArchCapabilities::RRSBA)
+    .union(ArchCapabilities::BHI_NO)
+    .union(ArchCapabilities::PBRSB_NO)
+    .union(ArchCapabilities::GDS_NO)
+    .union(ArchCapabilities::RFDS_NO)
+    .union(ArchCapabilities::RFDS_CLEAR);
+
+/// The processor's IA32_ARCH_CAPABILITIES as far as a guest can use it; nothing on a host that does not tell (before macOS 11).
+///
+/// Without RDCL_NO a guest isolates its kernel's page tables: two loads of CR3 for each system call, which cost the software engine its TLB.
+fn arch_capabilities(vcpu: &Vcpu) -> u64 {
+    const HV_VMX_INFO_MSR_IA32_ARCH_CAPABILITIES: u64 = 0;
+    let of_host = vcpu.vm().msr_info(HV_VMX_INFO_MSR_IA32_ARCH_CAPABILITIES);
+    of_host.unwrap_or(0) & TOLD.bits()
 }
 
 /// Writes an MSR by the default policy; answers false where a processor would raise #GP.

@@ -5,8 +5,10 @@
 use super::cpu::{Cpu, Cr, Seg};
 use crate::error::Code;
 
-/// IA32_ARCH_CAPABILITIES: RDCL_NO, IBRS_ALL, SKIP_L1DFL, MDS_NO, TAA_NO … of a CPU that speculates on nothing.
-pub(crate) const ARCH_CAPABILITIES: u64 = 1 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8;
+/// IA32_ARCH_CAPABILITIES of a CPU that speculates on nothing: RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO,
+/// TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO.
+pub(crate) const ARCH_CAPABILITIES: u64 =
+    0b1_0111_1011 | 0b111 << 13 | 1 << 20 | 1 << 24 | 0b11 << 26;
 /// IBRS, STIBP, SSBD.
 pub(crate) const SPEC_CTRL_VALID: u64 = 7;
 /// What PAT holds after RESET.
