@@ -464,7 +464,9 @@ fn bad_images_are_told() {
             told.to_lowercase().contains(&words.to_lowercase()),
             "{number}: {told}"
         );
-        assert!(!told.contains("panicked"), "{number}: {told}");
+        // hermit-entry panics at some of them, which may be read above the error.
+        let last = told.lines().last().unwrap_or_default();
+        assert!(last.starts_with("unikernel: "), "{number}: {told}");
     }
 }
 

@@ -9,8 +9,7 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ops::Range;
-use std::panic::{catch_unwind, set_hook, take_hook};
-use std::sync::Mutex;
+use std::panic::catch_unwind;
 
 use goblin::elf::Elf;
 use goblin::elf::header::{EM_AARCH64, EM_X86_64};
@@ -24,7 +23,6 @@ use hermit_entry::{HermitVersion, UhyveIfVersion};
 use crate::error::Error;
 use crate::guest_memory::Gpa;
 use crate::host::Architecture;
-use crate::memory::lock;
 
 /// Numbers of a machine: its own, and of the relocations absolute, GOT entry and relative. `hermit-entry` does the same for the first
 /// two, but insists that x86's GOT entries have no addend.
@@ -83,8 +81,9 @@ impl Image {
     /// fit into the memory.
     pub fn load(mut elf: Vec<u8>, memory: u64) -> Result<Self, Error> {
         let architecture = as_host(&mut elf)?;
-        quietly(|| Self::load_as_host(&elf, architecture, memory))
-            .unwrap_or_else(|| Err(refused("the image is damaged")))
+        // The message of the panic is not kept from the process's hook, which is not a library's to change.
+        catch_unwind(|| Self::load_as_host(&elf, architecture, memory))
+            .unwrap_or_else(|_| Err(refused("the image is damaged")))
     }
 
     fn load_as_host(elf: &[u8], architecture: Architecture, memory: u64) -> Result<Self, Error> {
@@ -165,17 +164,6 @@ impl Image {
     pub fn entry(&self) -> u64 {
         self.entry
     }
-}
-
-/// `None` if the work panics. The hook is the process's, so that only one thread at a time may change it.
-fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
-    static HOOK: Mutex<()> = Mutex::new(());
-    let _alone = lock(&HOOK);
-    let hook = take_hook();
-    set_hook(Box::new(|_| ()));
-    let done = catch_unwind(work);
-    set_hook(hook);
-    done.ok()
 }
 
 /// Gives an image of the other machine the host's numbers; answers what it was.
