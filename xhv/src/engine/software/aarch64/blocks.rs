@@ -4,16 +4,17 @@
 //! block, the jump cache (`Cpu::jumps`), is only good for one *generation* of the CPU's translations.
 #![allow(unsafe_code)] // Promises `Chain` that no step changes the jump cache: only `Blocks`, which steps cannot reach, does.
 
+use core::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use super::access::{exit, iss, stage2_status};
 use super::cpu::{Cpu, Exception, Mode, Trap, regime};
-use super::decode;
+use super::decode::{self, Made};
 use super::exception::class;
 use super::mmu::Access;
-use crate::engine::software::dispatch::{Block, Chain, Jumps, Start};
+use crate::engine::software::dispatch::{Block, Chain, Jumps, Links, Near, Start};
 use crate::engine::software::memory::{Mapping, lines_of};
 use crate::memory::{Memory, PAGE, Permissions};
 
@@ -75,6 +76,10 @@ struct Decoded {
     place: Place,
     /// 64-byte lines of the page that it was decoded from.
     lines: u64,
+    /// The links of its branches.
+    links: Vec<Near>,
+    /// Links that may lead to it.
+    incoming: RefCell<Vec<Near>>,
 }
 
 /// The blocks of one page; the handle keeps the memory's identity from being used again.
@@ -105,17 +110,22 @@ fn slot(pc: u64) -> u64 {
     pc >> 2
 }
 
-// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps`.
+// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps` and `Cpu::links`.
 unsafe impl Chain for Cpu {
     #[inline(always)]
     fn may_go_on(&mut self) -> bool {
         self.patience = self.patience.wrapping_sub(1);
-        self.patience > 0 && !self.check && self.view.slot().attention() == 0
+        self.patience > 0
     }
 
     #[inline(always)]
     fn chain(&mut self) -> Option<Start<'_, Self>> {
         self.jumps.find(slot(self.pc), self.pc, self.key(self.pc))
+    }
+
+    #[inline(always)]
+    fn links(&mut self) -> &mut Links<Self> {
+        &mut self.links
     }
 }
 
@@ -128,10 +138,15 @@ impl Blocks {
         }
     }
 
-    /// The block at the program counter, decoded if need be; an exception or exit if there is no code.
+    /// The block at the program counter, decoded if need be; an exception or exit if there is no code. If a branch there has found its
+    /// `link` cut, that is mended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn find(&mut self, cpu: &mut Cpu) -> Result<Rc<Block<Cpu>>, Trap> {
+    pub(crate) fn find(
+        &mut self,
+        cpu: &mut Cpu,
+        link: Option<Near>,
+    ) -> Result<Rc<Block<Cpu>>, Trap> {
         cpu.pc = cpu.context.untagged(cpu.pc);
         if cpu.pc & 3 != 0 {
             return Err(Trap::Exception(Exception {
@@ -151,6 +166,13 @@ impl Blocks {
         };
         let (pc, key) = (cpu.pc, cpu.key(cpu.pc));
         cpu.jumps.put(slot(pc), pc, key, &decoded.block);
+        if let Some(link) = link {
+            cpu.links.put(link, &decoded.block);
+            let mut incoming = decoded.incoming.borrow_mut();
+            if !incoming.contains(&link) {
+                incoming.push(link);
+            }
+        }
         Ok(decoded.block.clone())
     }
 
@@ -205,6 +227,9 @@ impl Blocks {
     }
 
     fn decode(&mut self, cpu: &mut Cpu, found: &Found, place: Place) -> Result<Rc<Decoded>, Trap> {
+        if self.places.len() >= MOST {
+            self.clear(cpu);
+        }
         let fault = |cpu: &Cpu| {
             let syndrome = class::INSTRUCTION_ABORT_LOWER | 0b11 | 0b100;
             exit(syndrome, cpu.pc, found.ipa)
@@ -212,38 +237,39 @@ impl Blocks {
         let (mut words, mut len) = ([0_u32; LONGEST / 4], 0);
         fetch(cpu, found.ipa, &mut words, &mut len).ok_or_else(|| fault(cpu))?;
         loop {
-            let (block, covered) =
-                decode::block(&words[..len], cpu.mode).ok_or_else(|| fault(cpu))?;
-            let bytes = 4 * covered as u64;
-            let first = cpu.view.mark_code(found.ipa, bytes);
-            if first.map_err(|_| fault(cpu))? && cpu.view.refresh() {
-                cpu.code_changed();
+            let start = found.offset % PAGE;
+            let made = decode::block(&words[..len], cpu.mode, &mut cpu.links, start)
+                .ok_or_else(|| fault(cpu))?;
+            let bytes = 4 * made.words as u64;
+            let mut again = words;
+            let marked = cpu.view.mark_code(found.ipa, bytes);
+            let same = marked.ok().and_then(|first| {
+                if first && cpu.view.refresh() {
+                    cpu.code_changed();
+                }
+                fetch(cpu, found.ipa, &mut again, &mut len)?;
+                let covered = made.words.min(len);
+                Some(again[..covered] == words[..covered])
+            });
+            if same == Some(true) {
+                return Ok(self.insert(found, place, made));
+            }
+            release(cpu, &made.links);
+            if same.is_none() {
+                return Err(fault(cpu));
             }
             // Code that has changed since it was fetched, before the marks: once more.
-            let mut again = words;
-            fetch(cpu, found.ipa, &mut again, &mut len).ok_or_else(|| fault(cpu))?;
-            if again[..covered.min(len)] == words[..covered.min(len)] {
-                return Ok(self.insert(cpu, found, place, block, bytes));
-            }
             words = again;
         }
     }
 
-    fn insert(
-        &mut self,
-        cpu: &mut Cpu,
-        found: &Found,
-        place: Place,
-        block: Block<Cpu>,
-        bytes: u64,
-    ) -> Rc<Decoded> {
-        if self.places.len() >= MOST {
-            self.clear(cpu);
-        }
+    fn insert(&mut self, found: &Found, place: Place, made: Made) -> Rc<Decoded> {
         let decoded = Rc::new(Decoded {
-            block: Rc::new(block),
+            block: Rc::new(made.block),
             place,
-            lines: lines_of(found.offset % PAGE, bytes),
+            lines: lines_of(found.offset % PAGE, 4 * made.words as u64),
+            links: made.links,
+            incoming: RefCell::default(),
         });
         self.places.insert(place, decoded.clone());
         let page = (place.memory, found.offset & !(PAGE - 1));
@@ -257,6 +283,7 @@ impl Blocks {
 
     fn clear(&mut self, cpu: &mut Cpu) {
         cpu.jumps.clear();
+        cpu.links = Links::default();
         self.places.clear();
         self.pages.clear();
         cpu.code_changed();
@@ -277,6 +304,11 @@ impl Blocks {
                     for at in (low..Jumps::<Cpu>::ENTRIES).step_by(PER_PAGE as usize) {
                         cpu.jumps.forget(at, &decoded.block);
                     }
+                    let incoming = decoded.incoming.borrow();
+                    incoming
+                        .iter()
+                        .for_each(|&link| cpu.links.cut(link, &decoded.block));
+                    release(cpu, &decoded.links);
                 }
                 !hit
             });
@@ -291,6 +323,11 @@ impl Blocks {
             self.clear(cpu);
         }
     }
+}
+
+/// Gives back the links of a block that is no more.
+fn release(cpu: &mut Cpu, links: &[Near]) {
+    links.iter().for_each(|&link| cpu.links.release(link));
 }
 
 /// Fetches words up to the end of the page.

@@ -9,7 +9,7 @@ use super::mmu::Context;
 use super::shared::{Peer, Shared};
 use super::sysreg::{Reg, SystemRegisters};
 use super::timer::Timer;
-use crate::engine::software::dispatch::{Jumps, Op, Stop};
+use crate::engine::software::dispatch::{Jumps, Links, Op, Stop};
 use crate::engine::software::memory::View;
 
 /// Index of the stack pointer in [`Cpu::x`], where an instruction means SP by 31.
@@ -148,9 +148,9 @@ pub(crate) struct Cpu {
     pub(crate) pc: u64,
     pub(crate) flags: Flags,
     pub(crate) mode: Mode,
-    /// A second look is needed before the next block: an interrupt, a step, an illegal state.
+    /// A second look is needed before the next block: an interrupt, a step, an illegal state. Set by [`Cpu::attend`].
     pub(crate) check: bool,
-    /// Blocks until the clock is looked at, if it is above 0.
+    /// Branches until attention and the clock are looked at, if it is above 0.
     pub(crate) patience: i32,
     /// When a run turned out to be long.
     pub(crate) long_since: Option<Instant>,
@@ -158,6 +158,8 @@ pub(crate) struct Cpu {
     pub(crate) keys: [u64; 2],
     /// From the program counter and its key to decoded code.
     pub(crate) jumps: Jumps<Self>,
+    /// Where branches inside a page lead to.
+    pub(crate) links: Links<Self>,
     /// V0 to V31.
     pub(crate) v: [u128; 32],
     pub(crate) fpcr: u64,
@@ -207,6 +209,7 @@ impl Cpu {
             long_since: None,
             keys: [0; 2],
             jumps: Jumps::default(),
+            links: Links::default(),
             v: [0; 32],
             fpcr: 0,
             fpsr: 0,
@@ -357,8 +360,14 @@ impl Cpu {
             il: value & (1 << 20) != 0,
         };
         self.debug.stepped = None;
-        self.check = true;
+        self.attend();
         self.update_mode();
+    }
+
+    /// Asks for a second look before the next block.
+    pub(crate) fn attend(&mut self) {
+        self.check = true;
+        self.patience = 0;
     }
 
     /// Brings `SP_EL1` (or `SP_EL0`) into use.

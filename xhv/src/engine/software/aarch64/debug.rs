@@ -230,7 +230,7 @@ impl Cpu {
         let Some((kind, n)) = pair else {
             let result = value.map_or(self.sys[Reg::MDSCR_EL1], |value| {
                 self.sys[Reg::MDSCR_EL1] = value;
-                self.check = true;
+                self.attend();
                 self.update_mode();
                 0
             });

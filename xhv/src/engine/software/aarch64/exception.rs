@@ -100,7 +100,7 @@ impl Cpu {
         state.ssbs = sctlr & (1 << 44) != 0;
         self.pc = (self.sys[Reg::VBAR_EL1] & !0x7ff) + offset + entry;
         self.monitor = None;
-        self.check = true;
+        self.attend();
         self.update_mode();
     }
 

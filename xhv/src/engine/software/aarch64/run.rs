@@ -9,11 +9,11 @@ use super::exception::{class, vector};
 use super::gic;
 use super::timer::counter;
 use crate::engine::aarch64::duration;
-use crate::engine::software::dispatch::{Outcome, go_on};
+use crate::engine::software::dispatch::{Near, Outcome, go_on};
 use crate::engine::software::memory::Attention;
 
-/// Blocks after which the clock is looked at: some ten microseconds.
-const PATIENCE: i32 = 1024;
+/// Branches after which attention and the clock are looked at: some microseconds.
+const PATIENCE: i32 = 512;
 /// The longest sleep in WFI in one go.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
@@ -70,7 +70,7 @@ pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
     if cpu.enter_guest() {
         blocks.drop_unmapped(cpu);
     }
-    cpu.check = true;
+    cpu.attend();
     let exit = run_until_exit(cpu, blocks);
     cpu.leave_guest();
     cpu.lines = [false; 2];
@@ -80,14 +80,17 @@ pub(crate) fn run(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
 fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
     cpu.patience = PATIENCE;
     loop {
+        // Before anything else is done with the program counter: it is at the target.
+        let mut link = cpu.links.take_wanted();
         if cpu.check || cpu.patience <= 0 || cpu.view.slot().attention() != 0 {
-            if cpu.patience <= 0 && cpu.long_since.is_none() {
+            if cpu.patience <= 0 && !cpu.check && cpu.long_since.is_none() {
                 cpu.long_since = Some(Instant::now());
             }
             if let Some(exit) = between_blocks(cpu, blocks) {
                 return exit;
             }
-            cpu.patience = PATIENCE;
+            cpu.patience = if cpu.check { 0 } else { PATIENCE };
+            link = None;
             if cpu.mode.has(Mode::DEBUG) {
                 match step(cpu, blocks) {
                     Some(exit) => return exit,
@@ -95,7 +98,8 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
                 }
             }
         }
-        let outcome = go_on(cpu).unwrap_or_else(|| run_block(cpu, blocks));
+        let chained = if link.is_none() { go_on(cpu) } else { None };
+        let outcome = chained.unwrap_or_else(|| run_block(cpu, blocks, link));
         if outcome == Outcome::Trap
             && let Some(exit) = deal_with_trap(cpu, blocks)
         {
@@ -104,9 +108,9 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
     }
 }
 
-/// Runs the block at the program counter, and what is chained to it.
-fn run_block(cpu: &mut Cpu, blocks: &mut Blocks) -> Outcome {
-    match blocks.find(cpu) {
+/// Runs the block at the program counter, and what is chained to it. If a branch there has found its `link` cut, that is mended.
+fn run_block(cpu: &mut Cpu, blocks: &mut Blocks, link: Option<Near>) -> Outcome {
+    match blocks.find(cpu, link) {
         Ok(block) => block.run(cpu),
         Err(trap) => {
             cpu.trap = Some(trap);
@@ -128,7 +132,7 @@ fn deal_with_trap(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
 
 /// Sleeps until an interrupt may be pending; being asked for attention ends it too.
 fn wait(cpu: &mut Cpu, blocks: &mut Blocks) {
-    cpu.check = true;
+    cpu.attend();
     cpu.update_timer_lines();
     if cpu.interrupt_pending() || cpu.view.slot().attention() != 0 {
         return;
@@ -184,15 +188,15 @@ fn between_blocks(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
 
 /// Runs one instruction with everything that debugging asks before and after it.
 fn step(cpu: &mut Cpu, blocks: &mut Blocks) -> Option<Exit> {
-    cpu.check = true;
+    cpu.attend();
     if let Some(trap) = cpu.debug_before() {
         cpu.trap = Some(trap);
         return deal_with_trap(cpu, blocks);
     }
     let stepping = core::mem::take(&mut cpu.pstate.ss);
     cpu.debug.exclusive = false;
-    let outcome = run_block(cpu, blocks);
-    cpu.check = true;
+    let outcome = run_block(cpu, blocks, None);
+    cpu.attend();
     if outcome != Outcome::Trap {
         // An exception return has begun another step.
         cpu.debug.stepped = (stepping && !cpu.pstate.ss).then_some(cpu.debug.exclusive);

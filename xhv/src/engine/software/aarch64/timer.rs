@@ -119,7 +119,7 @@ impl Cpu {
             Some(value) => {
                 self.write_timer(reg, value);
                 self.update_timer_lines();
-                self.check = true;
+                self.attend();
                 Ok(0)
             }
         }

@@ -110,7 +110,7 @@ impl<C: Chain> Jumps<C> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flow, Outcome, Path, Step, Stop, go_on};
+    use super::super::{Flow, Links, Outcome, Path, Step, Stop, go_on};
     use super::*;
 
     /// Counts blocks; the program counter goes round.
@@ -129,6 +129,10 @@ mod tests {
 
         fn chain(&mut self) -> Option<Start<'_, Self>> {
             self.jumps.find(self.pc, self.pc, 1)
+        }
+
+        fn links(&mut self) -> &mut Links<Self> {
+            unreachable!("no step has a link")
         }
     }
 

@@ -10,16 +10,19 @@
 //! happened yet, and the handler jumps to a second, out-of-line copy of the same step with [`Slow`] access, which walks page
 //! tables, crosses pages, reports faults and refills the TLB. So no fast handler has to save registers for a call.
 //!
-//! Blocks are chained the same way: a branch looks its target up in the CPU's jump cache ([`Jumps`]) and jumps to the first
-//! operation there ([`Flow::Jump`]); only what the cache does not know, or a CPU that somebody wants attention of, goes back to the caller.
+//! Blocks are chained the same way: a branch inside a page follows its link ([`Links`], [`Flow::Near`]), any other looks its target up in the CPU's jump
+//! cache ([`Jumps`], [`Flow::Jump`]), and jumps to the first operation there; only what neither knows, or a CPU that somebody wants
+//! attention of, goes back to the caller.
 #![allow(unsafe_code)] // `Cursor::next` walks a block without a bounds check: `Block::new` proves that the last operation never goes on.
 
 mod jumps;
+mod links;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 pub(crate) use jumps::{Jumps, Start};
+pub(crate) use links::{Links, Near};
 
 /// What an operation answers when it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +33,8 @@ pub(crate) enum Flow {
     End,
     /// The same after a branch: go on with the block at the program counter, if [`Chain::chain`] knows it.
     Jump,
-    /// Go on with the first operation of the block: a loop. The CPU's program counter is where it was when the block began, so
-    /// that this is the same as [`Flow::Jump`] but faster.
-    Again,
+    /// The same after a branch inside a page: go on with the block that the link leads to. The CPU is ready to run it.
+    Near(Near),
 }
 
 /// Why an operation could not be done.
@@ -44,7 +46,7 @@ pub(crate) enum Stop {
     Trap,
 }
 
-/// How a run of operations ended.
+/// How a run of operations ended. A byte: handlers with larger answers do not become jumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// At the end of a block: look up the next.
@@ -53,8 +55,8 @@ pub(crate) enum Outcome {
     Trap,
     /// Only in loop form: go on with the next operation.
     Next,
-    /// Only in loop form: go on with the first operation.
-    Again,
+    /// Only in loop form: go on with the block that the link leads to which [`Links`] have taken note of.
+    Near,
 }
 
 /// How a step reaches guest memory.
@@ -96,32 +98,30 @@ pub(crate) trait Step<C>: 'static {
 /// A CPU whose blocks hand over to each other.
 ///
 /// # Safety
-/// The dispatcher goes on in the block that [`Chain::chain`] leads to without keeping it alive. So no step may change the [`Jumps`] that the
-/// answers come from: that is for the time between blocks.
+/// The dispatcher goes on in the block that [`Chain::chain`] or a link leads to without keeping it alive. So no step may change the [`Jumps`]
+/// that the answers come from, or the [`Links`]: that is for the time between blocks.
 pub(crate) unsafe trait Chain: Sized + 'static {
-    /// Whether code may go on, in a loop or another block, or something has to be looked at first. Asked at every [`Flow::Again`] and
-    /// [`Flow::Jump`], so that no guest code can go on for ever.
+    /// Whether code may go on in another block, or something has to be looked at first. Asked at every [`Flow::Jump`] and
+    /// [`Flow::Near`], so that no guest code can go on for ever.
     fn may_go_on(&mut self) -> bool;
 
     /// The block at the program counter, unless the jump cache does not know it. The CPU is made ready to run it.
     fn chain(&mut self) -> Option<Start<'_, Self>>;
+
+    /// The links of the CPU's blocks.
+    fn links(&mut self) -> &mut Links<Self>;
 }
 
 /// The code of an operation.
 pub(crate) type Handler<C> = for<'b> fn(&mut C, Cursor<'b, C>) -> Outcome;
-
-/// [`Op::place`]: always ends its block.
-const ENDS: u8 = 0x80;
-/// [`Op::place`]: too far from the block's start (or in no block yet).
-const FAR: u8 = 0x7f;
 
 /// One decoded operation: 32 bytes, operands resolved as far as decoding can.
 ///
 /// What the operand fields mean is between a decoder and its steps.
 pub(crate) struct Op<C> {
     handler: Handler<C>,
-    /// Bit 7: always ends its block. The rest: its number in the block, or [`FAR`].
-    place: u8,
+    /// Always ends its block.
+    ends: bool,
     /// Register numbers and other small operands.
     pub(crate) r: [u8; 5],
     /// Where the instruction starts, in bytes from the start of the block.
@@ -159,7 +159,7 @@ impl<C: Chain> Op<C> {
     pub(crate) fn new<S: Step<C>>() -> Self {
         Self {
             handler: run::<C, S>,
-            place: if S::ENDS { ENDS | FAR } else { FAR },
+            ends: S::ENDS,
             r: [0; 5],
             at: 0,
             disp: 0,
@@ -192,7 +192,7 @@ impl<C: Chain> Op<C> {
 impl<C> Op<C> {
     /// Whether it always ends its block.
     pub(crate) fn ends(&self) -> bool {
-        self.place & ENDS != 0
+        self.ends
     }
 }
 
@@ -228,12 +228,9 @@ impl<C> core::fmt::Debug for Block<C> {
 
 impl<C: Chain> Block<C> {
     /// A block of `ops`, or `None` if the last one does not end a block.
-    pub(crate) fn new(mut ops: Vec<Op<C>>) -> Option<Self> {
-        for (number, op) in ops.iter_mut().enumerate() {
-            op.place = (op.place & ENDS) | number.min(FAR.into()) as u8;
-        }
+    pub(crate) fn new(ops: Vec<Op<C>>) -> Option<Self> {
         let ops = ops.into_boxed_slice();
-        (ops.last()?.place & ENDS != 0).then_some(Self { ops })
+        ops.last()?.ends.then_some(Self { ops })
     }
 
     fn first(&self) -> NonNull<Op<C>> {
@@ -272,7 +269,7 @@ fn run_from<C: Chain>(cpu: &mut C, mut cursor: Cursor<'_, C>) -> Outcome {
         match (cursor.op().handler)(cpu, cursor) {
             // SAFETY: only the handler of a step that goes on answers `Next` (see `next`).
             Outcome::Next => cursor = unsafe { cursor.next() },
-            Outcome::Again => match cursor.first() {
+            Outcome::Near => match cpu.links().follow_noted() {
                 Some(first) => cursor = first,
                 None => return Outcome::End,
             },
@@ -316,31 +313,19 @@ impl<'b, C> Cursor<'b, C> {
             block: PhantomData,
         }
     }
-
-    /// The first place of the block, unless that is too far away.
-    #[inline(always)]
-    fn first(self) -> Option<Self> {
-        let number = self.op().place & FAR;
-        if number == FAR {
-            return None;
-        }
-        // SAFETY: a cursor points into a block, where `Block::new` has numbered the operations from the first.
-        let op = unsafe { self.op.sub(number.into()) };
-        let block = PhantomData;
-        Some(Self { op, block })
-    }
 }
 
-/// Hands over to the first operation of the block.
+/// Hands over to the block that a link leads to.
 #[inline(always)]
-fn again<C: Chain>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
+fn near<C: Chain>(cpu: &mut C, link: Near) -> Outcome {
     if !cpu.may_go_on() {
         return Outcome::End;
     }
     if cfg!(xhv_loop_dispatch) {
-        return Outcome::Again;
+        cpu.links().note(link);
+        return Outcome::Near;
     }
-    match cursor.first() {
+    match cpu.links().follow(link) {
         Some(first) => (first.op().handler)(cpu, first),
         None => Outcome::End,
     }
@@ -385,7 +370,7 @@ fn run<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     };
     match done {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
-        Ok(Flow::Again) => again(cpu, cursor),
+        Ok(Flow::Near(link)) => near(cpu, link),
         Ok(Flow::Jump) => jump(cpu),
         Ok(Flow::End) => Outcome::End,
         Err(Stop::Miss) => {
@@ -401,7 +386,7 @@ fn run<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
 fn run_slow<C: Chain, S: Step<C>>(cpu: &mut C, cursor: Cursor<'_, C>) -> Outcome {
     match outlined::<C, S, Slow>(cpu, cursor.op()) {
         Ok(Flow::Next) => next::<C, S>(cpu, cursor),
-        Ok(Flow::Again) => again(cpu, cursor),
+        Ok(Flow::Near(link)) => near(cpu, link),
         Ok(Flow::Jump) => jump(cpu),
         Ok(Flow::End) => Outcome::End,
         Err(_) => Outcome::Trap,
@@ -423,24 +408,15 @@ mod tests {
         fn chain(&mut self) -> Option<Start<'_, Self>> {
             None
         }
+
+        fn links(&mut self) -> &mut Links<Self> {
+            unreachable!("no step branches")
+        }
     }
 
     struct Add;
     struct Missing;
     struct Halt;
-    struct Until;
-
-    impl Step<Count> for Until {
-        const MEMORY: bool = false;
-        const ENDS: bool = true;
-        fn step<P: Path>(cpu: &mut Count, op: &Op<Count>) -> Result<Flow, Stop> {
-            Ok(if cpu.0 < op.imm {
-                Flow::Again
-            } else {
-                Flow::End
-            })
-        }
-    }
 
     impl Step<Count> for Add {
         const MEMORY: bool = false;
@@ -481,26 +457,6 @@ mod tests {
         assert!(Block::<Count>::new(vec![]).is_none());
         assert!(Block::<Count>::new(vec![Op::new::<Halt>(), Op::new::<Add>()]).is_none());
         assert!(Block::<Count>::new(vec![Op::new::<Halt>()]).is_some());
-    }
-
-    #[test]
-    fn a_block_loops_in_place() {
-        for before in [1, 200] {
-            let mut ops = vec![Op::new::<Add>(); before];
-            ops.iter_mut().for_each(|op| op.imm = 1);
-            ops.push(Op::new::<Until>());
-            ops[before].imm = 1_000_000;
-            let block = Block::new(ops).unwrap();
-            let mut cpu = Count(0);
-            while cpu.0 < 1_000_000 {
-                assert_eq!(block.run(&mut cpu), Outcome::End);
-                // Far from the start the loop goes over the caller.
-                assert_eq!(before == 1, cpu.0 == 1_000_000, "{before}");
-                if before == 200 {
-                    break;
-                }
-            }
-        }
     }
 
     #[test]

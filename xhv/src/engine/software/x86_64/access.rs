@@ -37,12 +37,13 @@ pub(crate) type LongBase = Linear<false>;
 pub(crate) struct Linear<const INDEX: bool>;
 
 impl<const INDEX: bool> Linear<INDEX> {
+    /// Offset of the memory operand.
     #[inline(always)]
-    fn address(cpu: &Cpu, op: &Operation) -> u64 {
+    pub(crate) fn address(cpu: &Cpu, op: &Operation) -> u64 {
         if INDEX {
             return cpu.ea_long(op);
         }
-        cpu.gpr[usize::from(op.r[2] & 31)].wrapping_add(i64::from(op.disp) as u64)
+        cpu.gpr[usize::from(op.r[2])].wrapping_add(i64::from(op.disp) as u64)
     }
 }
 
@@ -122,8 +123,8 @@ impl Cpu {
 
     #[inline(always)]
     pub(crate) fn ea_long(&self, op: &Operation) -> u64 {
-        let base = self.gpr[usize::from(op.r[2] & 31)];
-        let index = self.gpr[usize::from(op.r[3] & 31)];
+        let base = self.gpr[usize::from(op.r[2])];
+        let index = self.gpr[usize::from(op.r[3])];
         base.wrapping_add(index << (op.r[4] & 3))
             .wrapping_add(i64::from(op.disp) as u64)
     }
@@ -538,7 +539,7 @@ impl Cpu {
     pub(crate) fn end_early(&mut self, op: &Operation) -> Done {
         self.code_hit = false;
         self.rip = self.next_rip(op) & self.mode.linear_mask;
-        self.retired += u64::from(op.x[2]);
+        self.retire(op.x[2]);
         Ok(crate::engine::software::dispatch::Flow::End)
     }
 }

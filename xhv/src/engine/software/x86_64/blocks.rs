@@ -11,11 +11,10 @@ use std::rc::Rc;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
-use super::access::Operation;
 use super::cpu::{Cpu, RIP};
 use super::decode::Assembler;
 use super::mmu::{Access, Ept};
-use crate::engine::software::dispatch::{Block, Chain, Start, Stop};
+use crate::engine::software::dispatch::{Block, Chain, Links, Near, Start, Stop};
 use crate::engine::software::memory::{StaleCode, lines_of};
 use crate::memory::{Memory, PAGE, Permissions};
 
@@ -36,6 +35,10 @@ struct Code {
     len: u64,
     /// Where the jump cache may lead to it.
     slots: Vec<u64>,
+    /// The links of its branches.
+    links: Vec<Near>,
+    /// Links that may lead to it.
+    incoming: Vec<Near>,
 }
 
 /// Where the bytes of a block lie, and what they were decoded for.
@@ -142,16 +145,43 @@ impl Blocks {
     #[cold]
     #[inline(never)]
     pub(crate) fn find(&mut self, cpu: &mut Cpu, single: bool) -> Result<Rc<Block<Cpu>>, Stop> {
-        let linear = cpu.mode.cs_base.wrapping_add(cpu.rip) & cpu.mode.linear_mask;
-        let code = match self.find_in(cpu, linear, single)? {
+        let found = self.find_in(cpu, single)?;
+        self.block(found)
+    }
+
+    /// Finds or makes the block at RIP, where a branch has found `link` cut, and mends that.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn find_linked(
+        &mut self,
+        cpu: &mut Cpu,
+        link: Near,
+    ) -> Result<Rc<Block<Cpu>>, Stop> {
+        let found = self.find_in(cpu, false)?;
+        if let Found::Kept(index) = found
+            && let Some(Some(code)) = self.codes.get_mut(index as usize)
+            // What reaches into the next page depends on that page's translation as well.
+            && cpu.linear_rip() % PAGE + code.len <= PAGE
+        {
+            cpu.links.put(link, &code.block);
+            if !code.incoming.contains(&link) {
+                code.incoming.push(link);
+            }
+        }
+        self.block(found)
+    }
+
+    /// It is there: `find_in` says so.
+    fn block(&self, found: Found) -> Result<Rc<Block<Cpu>>, Stop> {
+        let code = match found {
             Found::Kept(index) => self.codes.get(index as usize).and_then(Option::as_ref),
             Found::Once => self.once.as_ref(),
         };
-        // It is there: `find_in` says so.
         code.map(|code| code.block.clone()).ok_or(Stop::Trap)
     }
 
-    fn find_in(&mut self, cpu: &mut Cpu, linear: u64, single: bool) -> Result<Found, Stop> {
+    fn find_in(&mut self, cpu: &mut Cpu, single: bool) -> Result<Found, Stop> {
+        let linear = cpu.linear_rip();
         if cpu.rip >= cpu.mode.cs_end || cpu.mode.cs_end == !0 && !cpu.is_canonical(linear) {
             return Err(cpu.gp(0));
         }
@@ -215,16 +245,27 @@ impl Blocks {
                 return self.make_crossing(cpu, linear, gpa, key, memory);
             };
             let len = code.len;
-            let marked = cpu.view.mark_code(gpa, len);
-            let first = marked
-                .map_err(|fault| cpu.ept_violation(fault, Ept::data(linear, cpu.fetch_access())))?;
+            let first = match cpu.view.mark_code(gpa, len) {
+                Ok(first) => first,
+                Err(fault) => {
+                    Self::discard(cpu, code);
+                    return Err(cpu.ept_violation(fault, Ept::data(linear, cpu.fetch_access())));
+                }
+            };
             if first && cpu.view.refresh() {
                 cpu.forget_derived();
             }
             // Somebody may have written the bytes before they were marked.
             let before = self.bytes[..len as usize].to_vec();
-            let again = self.fetch(cpu, linear, gpa)?;
+            let again = match self.fetch(cpu, linear, gpa) {
+                Ok(again) => again,
+                Err(stop) => {
+                    Self::discard(cpu, code);
+                    return Err(stop);
+                }
+            };
             if self.bytes[..again].get(..len as usize) != Some(&before[..]) {
+                Self::discard(cpu, code);
                 continue;
             }
             let index = self.keep(key, code);
@@ -351,6 +392,13 @@ impl Blocks {
         Ok(Found::Once)
     }
 
+    /// Gives back what a block has that was decoded for nothing.
+    fn discard(cpu: &mut Cpu, code: Code) {
+        code.links
+            .into_iter()
+            .for_each(|link| cpu.links.release(link));
+    }
+
     /// Drops blocks whose bytes were written.
     pub(crate) fn drop_stale(&mut self, cpu: &mut Cpu, stale: &[StaleCode]) {
         for written in stale {
@@ -379,7 +427,10 @@ impl Blocks {
         {
             let slots = code.slots.iter();
             slots.for_each(|&slot| cpu.jumps.forget(slot, &code.block));
+            let incoming = code.incoming.iter();
+            incoming.for_each(|&link| cpu.links.cut(link, &code.block));
             self.free.push(index);
+            Self::discard(cpu, code);
         }
     }
 
@@ -400,6 +451,7 @@ impl Blocks {
     /// Drops everything.
     pub(crate) fn clear(&mut self, cpu: &mut Cpu) {
         cpu.jumps.clear();
+        cpu.links = Links::default();
         self.codes.clear();
         self.free.clear();
         self.index.clear();
@@ -419,13 +471,18 @@ impl Code {
 unsafe impl Chain for Cpu {
     #[inline(always)]
     fn may_go_on(&mut self) -> bool {
-        self.retired < self.limit && !self.check && self.view.slot().attention() == 0
+        self.has_budget()
     }
 
     #[inline(always)]
     fn chain(&mut self) -> Option<Start<'_, Self>> {
         self.gpr[usize::from(RIP)] = self.rip;
         self.jumps.find(slot(self.rip), self.rip, self.code_key)
+    }
+
+    #[inline(always)]
+    fn links(&mut self) -> &mut Links<Self> {
+        &mut self.links
     }
 }
 
@@ -443,6 +500,11 @@ impl Cpu {
         });
     }
 
+    /// Linear address of the next instruction.
+    pub(crate) fn linear_rip(&self) -> u64 {
+        self.mode.cs_base.wrapping_add(self.rip) & self.mode.linear_mask
+    }
+
     fn fetch_access(&self) -> Access {
         Access {
             fetch: true,
@@ -454,14 +516,15 @@ impl Cpu {
 
 /// Decodes the block that `bytes` begin with, or a single instruction. `None` if not even one instruction is complete (or inside the code
 /// segment).
-fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
+fn assemble(cpu: &mut Cpu, bytes: &[u8], single: bool) -> Option<Code> {
     let inside = cpu.mode.cs_end - cpu.rip;
     let bytes = &bytes[..bytes
         .len()
         .min(usize::try_from(inside).unwrap_or(usize::MAX))];
     let bits = cpu.mode.code.bits();
     let mut decoder = Decoder::with_ip(bits, bytes, 0, DecoderOptions::NONE);
-    let mut assembler = Assembler::new(cpu.mode, single);
+    let start = (cpu.linear_rip() % PAGE) as u16;
+    let mut assembler = Assembler::new(cpu.mode, &mut cpu.links, start, single);
     let mut instruction = Instruction::default();
     let mut at = 0;
     let most = if single { 1 } else { LONGEST };
@@ -487,10 +550,12 @@ fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
     if !assembler.has_ended() {
         assembler.go_on(at as u16);
     }
-    let ops: Vec<Operation> = assembler.finish();
+    let (ops, links) = assembler.finish();
     Some(Code {
         block: Rc::new(Block::new(ops)?),
         len: at as u64,
         slots: Vec::new(),
+        links,
+        incoming: Vec::new(),
     })
 }

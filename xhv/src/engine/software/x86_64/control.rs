@@ -256,7 +256,7 @@ impl Cpu {
     pub(crate) fn set_tpr(&mut self, tpr: u8) {
         if let Some(apic) = &self.vmx.apic {
             apic.set_tpr(tpr);
-            self.check = true;
+            self.attend();
         }
         self.cr8 = u64::from(tpr >> 4);
         self.vmx.tpr_low = tpr & 15;
@@ -269,7 +269,7 @@ impl Cpu {
         self.set_tpr((value as u8) << 4);
         if self.vmx.on(primary::TPR_SHADOW) && value < u64::from(self.vmx.tpr_threshold & 15) {
             self.vmx.flight.tpr_below = true;
-            self.check = true;
+            self.attend();
         }
         Ok(())
     }

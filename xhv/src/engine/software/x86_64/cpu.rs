@@ -6,11 +6,13 @@ use super::blocks::Contexts;
 use super::flags::{Flags, Rflags};
 use super::mode::{Mode, Span};
 use super::{fpu, msr, vmx};
-use crate::engine::software::dispatch::{Jumps, Stop};
+use crate::engine::software::dispatch::{Jumps, Links, Stop};
 use crate::engine::software::memory::View;
 
 /// Number of RSP in [`Cpu::gpr`].
 pub(crate) const RSP: usize = 4;
+/// Number of RBP.
+pub(crate) const RBP: usize = 5;
 /// A slot of [`Cpu::gpr`] that is always zero: the base or index that a memory operand does not have.
 pub(crate) const ZERO: u8 = 16;
 /// A slot of [`Cpu::gpr`] that holds [`Cpu::rip`] while a block runs: the base of RIP-relative operands.
@@ -223,9 +225,9 @@ impl Shadow {
 /// One x86 CPU.
 #[derive(Debug)]
 pub(crate) struct Cpu {
-    /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15; then [`ZERO`] and [`RIP`]; the rest is not used (the length is such that
-    /// `index & 31` needs no check).
-    pub(crate) gpr: [u64; 32],
+    /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15; then [`ZERO`] and [`RIP`]; the rest is not used (the length is such that no
+    /// byte needs a check as index).
+    pub(crate) gpr: [u64; 256],
     /// While a block runs: its start. Exact outside of blocks and whenever [`Stop::Trap`] is answered.
     pub(crate) rip: u64,
     /// RFLAGS; see [`Cpu::flags`].
@@ -234,15 +236,15 @@ pub(crate) struct Cpu {
     /// Derived from `seg` by [`Cpu::update_mode`].
     pub(crate) spans: [Span; 8],
     pub(crate) view: View,
-    /// Instructions executed.
-    pub(crate) retired: u64,
-    /// Code goes on without a look at the world while `retired` is less.
-    pub(crate) limit: u64,
+    /// Instructions until code has to look at the world: see [`Cpu::grant`].
+    budget: i64,
+    /// What [`Cpu::retired`] is when the budget is used up.
+    budget_end: u64,
     /// Something wants the block to end behind the current instruction: decoded code was written, a data breakpoint was met.
     pub(crate) code_hit: bool,
     /// The branch at RIP leads out of the code segment: #GP(0) is due.
     pub(crate) refused: bool,
-    /// Something is pending that `events::boundary` has to look at.
+    /// Something is pending that `events::boundary` has to look at: set by [`Cpu::attend`].
     pub(crate) check: bool,
     pub(crate) seg: [Segment; 6],
     pub(crate) ldtr: Segment,
@@ -275,6 +277,8 @@ pub(crate) struct Cpu {
     pub(crate) activity: Activity,
     /// From RIP and `code_key` to decoded code.
     pub(crate) jumps: Jumps<Self>,
+    /// Where branches inside a page lead to.
+    pub(crate) links: Links<Self>,
     pub(crate) code_key: u64,
     pub(crate) contexts: Contexts,
     /// What has to be flushed: counts up whenever translations are forgotten.
@@ -301,14 +305,14 @@ impl Cpu {
             ..data
         };
         let mut cpu = Self {
-            gpr: [0; 32],
+            gpr: [0; 256],
             rip: 0xfff0,
             lazy: Flags::default(),
             mode: Mode::default(),
             spans: [Span::default(); 8],
             view,
-            retired: 0,
-            limit: u64::MAX,
+            budget: i64::MAX,
+            budget_end: i64::MAX as u64,
             code_hit: false,
             refused: false,
             check: false,
@@ -348,6 +352,7 @@ impl Cpu {
             unstepped: false,
             activity: Activity::Active,
             jumps: Jumps::default(),
+            links: Links::default(),
             code_key: 0,
             contexts: Contexts::default(),
             translations: 0,
@@ -357,6 +362,52 @@ impl Cpu {
         cpu.lazy.set_value(Rflags::ONE);
         cpu.update_mode();
         cpu
+    }
+
+    /// Instructions executed.
+    #[inline(always)]
+    pub(crate) fn retired(&self) -> u64 {
+        self.budget_end.wrapping_sub(self.budget as u64)
+    }
+
+    /// Counts instructions as executed.
+    #[inline(always)]
+    pub(crate) fn retire(&mut self, instructions: u8) {
+        self.budget -= i64::from(instructions);
+    }
+
+    /// Takes back that an instruction was executed.
+    pub(crate) fn unretire(&mut self) {
+        self.budget += 1;
+    }
+
+    /// Lets code go on for so many instructions without a look at the world.
+    pub(crate) fn grant(&mut self, instructions: u16) {
+        self.budget_end = self.retired().wrapping_add(instructions.into());
+        self.budget = instructions.into();
+    }
+
+    /// Whether code may go on without a look at the world.
+    #[inline(always)]
+    pub(crate) fn has_budget(&self) -> bool {
+        self.budget > 0
+    }
+
+    /// Whether somebody wants a look at the world now: for instructions that take long.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.has_budget() || self.view.slot().attention() != 0
+    }
+
+    /// Makes [`Cpu::retired`] answer `instructions`.
+    #[cfg(test)]
+    pub(crate) fn set_retired(&mut self, instructions: u64) {
+        self.budget_end = instructions.wrapping_add(self.budget as u64);
+    }
+
+    /// Asks for a look at the world before the next block.
+    pub(crate) fn attend(&mut self) {
+        self.check = true;
+        self.grant(0);
     }
 
     /// RFLAGS.
@@ -369,7 +420,7 @@ impl Cpu {
         let changed = self.lazy.system ^ value;
         self.lazy.set_value(value);
         if changed & (Rflags::AC | Rflags::VM | Rflags::TF | Rflags::RF | Rflags::IF) != 0 {
-            self.check = true;
+            self.attend();
             self.update_mode();
         }
     }

@@ -126,7 +126,7 @@ pub(crate) fn deliver(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     if event.kind == EventKind::Nmi {
         cpu.shadow |= Shadow::NMI;
     }
-    cpu.check = true;
+    cpu.attend();
     Ok(())
 }
 

@@ -275,7 +275,7 @@ pub(crate) fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
     if core::mem::take(&mut cpu.vmx.flight.tpr_below) {
         return Err(leave_for(cpu, reason::TPR_BELOW_THRESHOLD));
     }
-    let stepped = cpu.vmx.flight.stepped || cpu.retired != cpu.vmx.flight.retired;
+    let stepped = cpu.vmx.flight.stepped || cpu.retired() != cpu.vmx.flight.retired;
     if stepped && cpu.vmx.steps() {
         return Err(leave_for(cpu, reason::MONITOR_TRAP_FLAG));
     }
@@ -313,7 +313,7 @@ fn debug_trap(cpu: &mut Cpu) -> Result<(), Stop> {
 fn timers(cpu: &mut Cpu) -> Result<(), Stop> {
     let flight = &cpu.vmx.flight;
     let timer = flight.timer_end.is_some_and(|end| {
-        let now = cpu.vmx.clock.now(cpu.retired);
+        let now = cpu.vmx.clock.now(cpu.retired());
         now >= end
     });
     let deadline = flight.deadline.is_some_and(|end| absolute_ticks() >= end);
@@ -331,7 +331,7 @@ fn interrupts(cpu: &mut Cpu) -> Result<(), Stop> {
     let now = cpu
         .vmx
         .clock
-        .now_for_apic(cpu.retired, cpu.vmx.apic.is_some());
+        .now_for_apic(cpu.retired(), cpu.vmx.apic.is_some());
     if let Some(apic) = &cpu.vmx.apic {
         apic.advance(now);
         if nmi_open && apic.take_nmi() {
@@ -382,7 +382,7 @@ fn wait_in(cpu: &mut Cpu) -> Result<(), Stop> {
             .flatten()
             .min();
         if let Some(ticks) = ticks.filter(|_| !cpu.vmx.clock.is_host()) {
-            cpu.vmx.clock.skip_to(ticks, cpu.retired);
+            cpu.vmx.clock.skip_to(ticks, cpu.retired());
             continue;
         }
         let until = [ticks, cpu.vmx.flight.deadline].into_iter().flatten().min();
@@ -394,7 +394,7 @@ fn wait_in(cpu: &mut Cpu) -> Result<(), Stop> {
 /// Arms what runs with an entry; the entry's checks have passed.
 pub(crate) fn arm(cpu: &mut Cpu, deadline: Option<u64>) {
     let timer = cpu.vmx.pin(pin::PREEMPTION_TIMER);
-    let retired = cpu.retired;
+    let retired = cpu.retired();
     // The host's clock is not cheap beside an exit: it is asked only for a timer.
     let now = if timer { cpu.vmx.clock.now(retired) } else { 0 };
     let flight = &mut cpu.vmx.flight;
@@ -408,7 +408,7 @@ pub(crate) fn arm(cpu: &mut Cpu, deadline: Option<u64>) {
         let ticks = u64::from(cpu.vmx.timer) << TIMER_SHIFT;
         (now >> TIMER_SHIFT << TIMER_SHIFT).saturating_add(ticks)
     });
-    cpu.check = true;
+    cpu.attend();
 }
 
 /// What the preemption timer has left, for the exit to save.
@@ -416,6 +416,6 @@ pub(crate) fn timer_left(cpu: &Cpu) -> u32 {
     let Some(end) = cpu.vmx.flight.timer_end else {
         return cpu.vmx.timer;
     };
-    let now = cpu.vmx.clock.now(cpu.retired);
+    let now = cpu.vmx.clock.now(cpu.retired());
     u32::try_from(end.saturating_sub(now) >> TIMER_SHIFT).unwrap_or(u32::MAX)
 }

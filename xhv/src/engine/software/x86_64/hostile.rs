@@ -35,7 +35,7 @@ fn scatter(cpu: &mut Cpu, random: &mut Random) {
     let flags = random.bits() & 0x4_4fd7;
     cpu.set_flags(flags);
     cpu.rip = random.bits() & 0xffff;
-    cpu.retired = 0;
+    cpu.set_retired(0);
     cpu.activity = super::cpu::Activity::Active;
     cpu.pending_debug = 0;
     cpu.shadow = 0;
@@ -54,7 +54,7 @@ fn attack(
         machine.cpu.update_mode();
         let exit = machine.cpu.run::<Bounded>(&mut machine.blocks);
         assert!(matches!(exit.reason, 0..=0xfff));
-        done += machine.cpu.retired;
+        done += machine.cpu.retired();
     }
     done
 }

@@ -51,7 +51,7 @@ impl Cpu {
         if tracked && self.shadow & Shadow::NMI != 0 {
             self.shadow &= !Shadow::NMI;
             self.vmx.flight.nmi_unblocked = true;
-            self.check = true;
+            self.attend();
         }
     }
 

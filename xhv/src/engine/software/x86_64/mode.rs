@@ -91,15 +91,17 @@ pub(crate) struct Mode {
     /// What linear addresses are truncated to, and instruction pointers that run on: in 16-bit code too the next instruction's may be
     /// 10000H, which is beyond the segment.
     pub(crate) linear_mask: u64,
-    /// What instruction pointers are truncated to: the code size.
-    pub(crate) ip_mask: u64,
     /// Code segment, for fetches: zero in 64-bit mode.
     pub(crate) cs_base: u64,
-    /// Bits at the top of an instruction pointer that have to repeat the one below them: 0 outside of 64-bit mode.
-    pub(crate) unused: u32,
+    /// Where code may go on, by an instruction pointer: what it is less than when `target_bias` has been added. The code segment;
+    /// in 64-bit mode, canonical addresses.
+    pub(crate) target_end: u64,
+    pub(crate) target_bias: u64,
     /// One past the last offset that may be fetched; all ones in 64-bit mode.
     pub(crate) cs_end: u64,
-    /// Everything that decoding may depend on: `code`, `stack`, `protected`, `v8086`, `long`, and `fp`.
+    /// Code is all of the linear address space: no instruction pointer is outside of the segment, and offsets are linear addresses.
+    pub(crate) flat: bool,
+    /// Everything that decoding may depend on: `code`, `stack`, `protected`, `v8086`, `long`, `flat`, and `fp`.
     pub(crate) decode: u32,
     /// CR0.MP, EM, TS (bits 0 to 2), CR4.OSFXSR, OSXMMEXCPT, OSXSAVE (3 to 5), XCR0 SSE and AVX (6, 7).
     pub(crate) fp: u8,
@@ -153,14 +155,19 @@ impl Cpu {
             long,
             regime: self.regime(cpl),
             linear_mask: if is64 { !0 } else { 0xffff_ffff },
-            ip_mask: code.mask(),
             cs_base: if is64 { 0 } else { cs.base },
-            unused: match (is64, self.cr4 & Cr::CR4_LA57 != 0) {
+            target_end: match (is64, self.cr4 & Cr::CR4_LA57 != 0) {
+                (false, _) => u64::from(cs.limit) + 1,
+                (true, false) => 1 << 48,
+                (true, true) => 1 << 57,
+            },
+            target_bias: match (is64, self.cr4 & Cr::CR4_LA57 != 0) {
                 (false, _) => 0,
-                (true, false) => 16,
-                (true, true) => 7,
+                (true, false) => 1 << 47,
+                (true, true) => 1 << 56,
             },
             cs_end: if is64 { !0 } else { u64::from(cs.limit) + 1 },
+            flat: is64 || code == Size::Bits32 && cs.base == 0 && cs.limit == u32::MAX,
             decode: 0,
             fp: fp as u8,
             watch: self.dr[7] & 0xff != 0 && (0..4).any(|n| self.data_breakpoint(n)),
@@ -173,6 +180,7 @@ impl Cpu {
             | u32::from(protected) << 4
             | u32::from(v8086) << 5
             | u32::from(long) << 6
+            | u32::from(mode.flat) << 7
             | u32::from(mode.fp) << 8;
         let flush = mode.controls != self.mode.controls;
         // Instructions run alone from now on.

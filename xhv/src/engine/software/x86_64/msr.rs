@@ -256,7 +256,7 @@ impl Cpu {
         let m = &mut self.msr;
         match msr {
             number::TSC => {
-                let offset = value.wrapping_sub(self.vmx.clock.now(self.retired));
+                let offset = value.wrapping_sub(self.vmx.clock.now(self.retired()));
                 self.vmx.clock.set_offset(offset);
             }
             number::SPEC_CTRL if value & !SPEC_CTRL_VALID == 0 => m.spec_ctrl = value,
@@ -291,12 +291,12 @@ impl Cpu {
 
     fn set_tsc_deadline(&mut self, deadline: u64) -> Option<()> {
         let apic = self.vmx.apic.as_ref()?;
-        let now = self.vmx.clock.now(self.retired);
+        let now = self.vmx.clock.now(self.retired());
         // What the TSC is ahead of the clock; a deadline that has passed fires at once.
         let ahead = self.tsc().wrapping_sub(now) as i64;
         let at = i128::from(deadline) - i128::from(ahead);
         apic.set_tsc_deadline(deadline, u64::try_from(at.max(0)).unwrap_or(u64::MAX));
-        self.check = true;
+        self.attend();
         Some(())
     }
 

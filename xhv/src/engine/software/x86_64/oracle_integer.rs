@@ -344,7 +344,14 @@ fn place(instruction: &Instruction, state: &mut State, random: &mut Random) -> b
 /// Flags to compare: those that are not undefined, and in shifts not undefined by the count.
 pub(super) fn defined(instruction: &Instruction) -> u64 {
     use iced_x86::RflagsBits as Bits;
-    let undefined = instruction.rflags_undefined();
+    let mut undefined = instruction.rflags_undefined();
+    // The decoder takes the count modulo the operand's bits and one. What it leaves of OF, only a count of 1 defines, and 0 keeps.
+    if matches!(instruction.mnemonic(), Mnemonic::Rcl | Mnemonic::Rcr)
+        && instruction.op1_kind() == OpKind::Immediate8
+        && instruction.immediate8() & 31 > 1
+    {
+        undefined |= Bits::OF;
+    }
     let bits = [
         (Bits::OF, 0x800_u64),
         (Bits::SF, 0x80),

@@ -122,7 +122,7 @@ impl Pair {
         cpu.gpr[..8].copy_from_slice(&state.gpr);
         cpu.rip = state.ip;
         cpu.set_flags(state.flags | 0x202);
-        cpu.retired = 0;
+        cpu.set_retired(0);
         (cpu.shadow, cpu.pending_debug) = (0, 0);
         cpu.activity = super::cpu::Activity::Active;
         cpu.update_mode();
@@ -325,12 +325,14 @@ fn differences(case: &Case, own: &(State, Fault), host: &(State, Fault)) -> Vec<
             wrong.push(format!("r{n} {:#x}, host {:#x}", got.gpr[n], want.gpr[n]));
         }
     }
-    // Which of two faults comes first: Intel's (and the engine) check CALL's target before its stack, AMD's the other way round; and
-    // AMD's look at more of the stack for a far RET and IRET.
-    use Mnemonic::{Call, Iret, Iretd, Retf};
-    let either = matches!(case.instruction.mnemonic(), Call | Iret | Iretd | Retf)
-        && matches!(fault.vector, 12 | 13)
-        && matches!(real.vector, 12 | 17);
+    // Which of two faults comes first, processors of different makers and ages do not agree on: whether CALL's target is checked
+    // before its stack, how much of the stack a far RET and IRET look at before the selector, which operand of CMPS and MOVS comes first.
+    use Mnemonic::{Call, Cmpsb, Cmpsd, Cmpsw, Iret, Iretd, Movsb, Movsd, Movsw, Retf};
+    let either = matches!(
+        case.instruction.mnemonic(),
+        Call | Iret | Iretd | Retf | Cmpsb | Cmpsw | Cmpsd | Movsb | Movsw | Movsd
+    ) && matches!(fault.vector, 12 | 13 | 17)
+        && matches!(real.vector, 12 | 13 | 17);
     if fault != real && !either {
         wrong.push(format!("{fault:x?}, host {real:x?}"));
     }
@@ -380,6 +382,8 @@ fn is_apart(case: &Case) -> bool {
         Mnemonic::Push | Mnemonic::Pop => segment(0) && doubleword,
         // What POPA has loaded before its fault: Intel says nothing.
         Mnemonic::Popa | Mnemonic::Popad => !(24..=0xffe0).contains(&(case.state.gpr[4] as u16)),
+        // The frame's pointer on a 16-bit stack that wraps: some processors compute it in 32 bits.
+        Mnemonic::Enter => (case.state.gpr[4] as u16) < 4 * 32,
         // AMD's take a repeat prefix for the condition.
         Mnemonic::Loope | Mnemonic::Loopne => repeats,
         // AMD's check the permission for the port before the count.
@@ -431,7 +435,9 @@ fn compare(pair: &mut Pair, case: &Case, count: &mut Count) {
         let host = pair.host.arena().to_vec();
         pair.arena.write(0, &host).unwrap();
     }
-    wrong.extend(memory.filter(|_| reason == 0));
+    // Some processors have pushed the return address when they find that CALL's target is outside of the segment.
+    let pushed = case.instruction.mnemonic() == Mnemonic::Call && after.ip == case.state.ip;
+    wrong.extend(memory.filter(|_| reason == 0 && !pushed));
     if !wrong.is_empty() {
         count.failures.push(format!(
             "{:02x?} {:?} from {:x?}: {}",

@@ -6,8 +6,8 @@ use super::flags::Rflags;
 use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
 
-/// Instructions after which timers are looked at, whatever happens.
-const QUANTUM: u64 = 1 << 14;
+/// Instructions after which timers and attention are looked at, whatever happens: some microseconds.
+const QUANTUM: u16 = 1 << 12;
 
 /// What the loop asks of the virtual machine around the CPU.
 pub(crate) trait World {
@@ -29,7 +29,7 @@ impl Cpu {
         if self.view.enter() {
             self.remapped(blocks);
         }
-        self.limit = self.retired.saturating_add(QUANTUM);
+        self.grant(QUANTUM);
         let exit = loop {
             let stopped = self.blocks::<W>(blocks);
             debug_assert!(stopped.is_err());
@@ -53,21 +53,28 @@ impl Cpu {
     /// Runs blocks until one of them, or something between them, holds a trap.
     fn blocks<W: World>(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
         loop {
+            // Before anything else is done with RIP: it is at the target.
+            let mut link = self.links.take_wanted();
             if self.check
-                || self.retired >= self.limit
+                || !self.has_budget()
                 || self.view.slot().attention() != 0
                 || self.activity != Activity::Active
             {
                 self.between::<W>(blocks)?;
+                link = None;
             }
             if self.is_single::<W>() {
                 self.single(blocks)?;
                 continue;
             }
-            let outcome = match go_on(self) {
+            let chained = if link.is_none() { go_on(self) } else { None };
+            let outcome = match chained {
                 Some(outcome) => outcome,
                 None => {
-                    let block = blocks.find(self, false)?;
+                    let block = match link {
+                        Some(link) => blocks.find_linked(self, link)?,
+                        None => blocks.find(self, false)?,
+                    };
                     self.gpr[usize::from(RIP)] = self.rip;
                     block.run(self)
                 }
@@ -82,7 +89,6 @@ impl Cpu {
     #[inline(never)]
     fn between<W: World>(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
         loop {
-            self.limit = self.retired.saturating_add(QUANTUM);
             if core::mem::take(&mut self.refused) {
                 return Err(self.gp(0));
             }
@@ -99,6 +105,7 @@ impl Cpu {
                 W::attention(self, bits)?;
             }
             W::boundary(self)?;
+            self.grant(if self.check { 0 } else { QUANTUM });
             if self.activity == Activity::Active {
                 return Ok(());
             }
@@ -142,10 +149,10 @@ impl Cpu {
         }
         let block = blocks.find(self, true)?;
         self.gpr[usize::from(RIP)] = self.rip;
-        self.limit = 0;
+        self.grant(0);
         self.unstepped = false;
         let outcome = block.run(self);
-        self.limit = self.retired.saturating_add(QUANTUM);
+        self.grant(QUANTUM);
         if outcome == Outcome::Trap {
             return Err(Stop::Trap);
         }
@@ -156,7 +163,7 @@ impl Cpu {
         if before & Rflags::TF != 0 && !self.unstepped {
             self.pending_debug |= 1 << 14;
         }
-        self.check = true;
+        self.attend();
         Ok(())
     }
 

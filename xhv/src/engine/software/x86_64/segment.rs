@@ -106,7 +106,7 @@ impl Cpu {
     fn shadow_ss(&mut self) {
         if self.shadow & Shadow::MOV_SS == 0 {
             self.shadow = self.shadow & !Shadow::STI | Shadow::MOV_SS;
-            self.check = true;
+            self.attend();
         }
     }
 }

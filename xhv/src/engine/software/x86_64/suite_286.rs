@@ -34,8 +34,8 @@ impl World for OneInstruction {
             cpu.seed = cpu.rip;
             return Ok(());
         }
-        cpu.check = true;
-        if cpu.rip == cpu.seed && cpu.retired == 0 {
+        cpu.attend();
+        if cpu.rip == cpu.seed && cpu.retired() == 0 {
             return Ok(());
         }
         Err(cpu.exit(Exit {
@@ -165,8 +165,8 @@ fn load(machine: &mut Machine, initial: &Value) {
 /// Runs the test's instruction to its end.
 fn run(machine: &mut Machine) -> Exit {
     machine.cpu.seed = u64::MAX;
-    machine.cpu.retired = 0;
-    machine.cpu.check = true;
+    machine.cpu.set_retired(0);
+    machine.cpu.attend();
     let exit = machine.cpu.run::<OneInstruction>(&mut machine.blocks);
     if exit.reason != IO {
         return exit;

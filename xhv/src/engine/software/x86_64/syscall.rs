@@ -97,7 +97,7 @@ fn sysret(cpu: &mut Cpu, op: &Operation) -> Done {
     if flags & Rflags::TF != 0 {
         // The step of the SYSCALL is told here.
         cpu.pending_debug |= 1 << 14;
-        cpu.check = true;
+        cpu.attend();
     }
     Ok(Flow::End)
 }

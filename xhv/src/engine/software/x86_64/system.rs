@@ -158,7 +158,7 @@ fn hlt(cpu: &mut Cpu, op: &Operation) -> Done {
         cpu.exit_if(op, primary::HLT, reason::HLT)?;
     }
     cpu.activity = Activity::Halt;
-    cpu.check = true;
+    cpu.attend();
     Ok(Flow::Next)
 }
 

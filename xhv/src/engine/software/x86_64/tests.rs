@@ -1,6 +1,8 @@
 //! Small programs on the bare CPU: a world in which every exception is an exit.
 
 mod chained;
+mod links;
+mod runs;
 
 use std::sync::Arc;
 
@@ -71,14 +73,14 @@ pub(super) struct Bounded;
 impl World for Bounded {
     fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
         Bare::boundary(cpu)?;
-        if cpu.retired > LONG {
+        if cpu.retired() > LONG {
             return Err(cpu.exit(Exit {
                 reason: ENOUGH,
                 ..Exit::default()
             }));
         }
         // A repetition that does not get anywhere does not retire anything.
-        cpu.retired += 100;
+        cpu.set_retired(cpu.retired() + 100);
         Ok(())
     }
 
@@ -194,7 +196,7 @@ fn a_loop_in_real_mode() {
     expect_ud(machine.run());
     assert_eq!(machine.cpu.gpr[3], 500_500 & 0xffff);
     assert_eq!(machine.cpu.rip, 0x100b);
-    assert_eq!(machine.cpu.retired, 2 + 2000 + 2);
+    assert_eq!(machine.cpu.retired(), 2 + 2000 + 2);
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn code_that_writes_itself() {
     let mut machine = Machine::real(16, &code);
     expect_ud(machine.run());
     assert_eq!((machine.cpu.gpr[0], machine.cpu.gpr[3]), (0, 1));
-    assert_eq!(machine.cpu.retired, 3);
+    assert_eq!(machine.cpu.retired(), 3);
     // And once more: the byte is there already, the store hits code again.
     machine.cpu.rip = 0x1000;
     expect_ud(machine.run());
@@ -232,7 +234,7 @@ fn repeated_moves_in_64_bit_mode() {
     machine.memory.read(0x5fff, &mut copied).unwrap();
     assert_eq!(copied, bytes);
     assert_eq!((machine.cpu.gpr[1], machine.cpu.gpr[6]), (0, 0x5801));
-    assert_eq!(machine.cpu.retired, 4);
+    assert_eq!(machine.cpu.retired(), 4);
 }
 
 #[test]
@@ -243,7 +245,7 @@ fn single_step_traps_behind_each_instruction() {
         let exit = machine.run();
         assert_eq!((exit.qualification, exit.linear), (1, 1 << 14));
         assert_eq!(machine.cpu.rip, rip);
-        assert_eq!(machine.cpu.retired, n as u64 + 1);
+        assert_eq!(machine.cpu.retired(), n as u64 + 1);
     }
 }
 
@@ -275,7 +277,7 @@ fn faults_leave_registers_alone() {
     let exit = machine.run();
     assert_eq!((exit.qualification, exit.error), (13, !0));
     assert_eq!((machine.cpu.gpr[4], machine.cpu.rip), (0x8000, 0x1000));
-    assert_eq!(machine.cpu.retired, 0);
+    assert_eq!(machine.cpu.retired(), 0);
 }
 
 #[test]
@@ -289,7 +291,7 @@ fn page_faults_tell_address_and_error() {
     let exit = machine.run();
     assert_eq!((exit.qualification, exit.error), (14, 2));
     assert_eq!(exit.linear, 0x4000_0ffe);
-    assert_eq!(machine.cpu.retired, 2);
+    assert_eq!(machine.cpu.retired(), 2);
     // Not canonical: #GP(0).
     machine.cpu.rip = 0x1000 + machine.cpu.rip - 0x1000;
     machine.cpu.gpr[3] = 0x8000_0000_0000_0000;

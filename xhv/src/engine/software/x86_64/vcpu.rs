@@ -84,7 +84,7 @@ impl World for Engine {
     fn attention(cpu: &mut Cpu, bits: u32) -> Result<(), Stop> {
         if bits & Attention::EVENT != 0 {
             cpu.view.slot().take(Attention::EVENT);
-            cpu.check = true;
+            cpu.attend();
         }
         if bits & Attention::CANCEL != 0 {
             cpu.view.slot().take(Attention::CANCEL);

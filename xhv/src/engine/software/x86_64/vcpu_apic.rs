@@ -40,7 +40,7 @@ impl Vcpu {
 
     fn now(&self) -> u64 {
         let cpu = self.cpu();
-        cpu.vmx.clock.now(cpu.retired)
+        cpu.vmx.clock.now(cpu.retired())
     }
 
     /// A read of the APIC page is answered by the APIC inside: the client gets the value with the exit.

@@ -1,78 +1,108 @@
 //! Branches, exception generating and system instructions (Arm DDI 0487, C4.1: 101x).
 
-use super::super::cpu::Mode;
+use super::super::cpu::{Cpu, Mode};
 use super::super::exec::alu::InvertCarry;
 use super::super::exec::branch::{
-    Breakpoint, Call, ExceptionReturn, Goto, HypervisorCall, If, IfBit, IfZero, Indirect,
-    MonitorCall, SupervisorCall,
+    Anywhere, Breakpoint, Call, ExceptionReturn, Goto, HypervisorCall, If, IfBit, IfZero, InPage,
+    Indirect, MonitorCall, SupervisorCall,
 };
 use super::super::exec::system::{
     ClearExclusive, EndBlock, MemoryBarrier, Nothing, Operation, ReadFlags, ReadRegister,
     ReadStored, SendEvent, SynchronizationBarrier, System, Wait, WriteField, WriteFlags,
     WriteRegister, WriteStored, ZeroBlock, register_number,
 };
-use super::super::exec::{W32, W64};
+use super::super::exec::{W32, W64, Width};
 use super::super::sysreg::{Kind, Reg, lookup};
 use super::{Assembler, Outcome, source, target};
 use crate::aarch64::instructions::{
     BCond, BImm, Barrier, Brk, CbImm, Hint, Hvc, MsrImm, Smc, Svc, Sys, SystemRegister, TbImm,
 };
+use crate::engine::software::dispatch::{Op, Step};
+
+/// Pushes `N` if the target, `distance` away from the instruction, is in the block's page, else `F`.
+fn relative<'a, N: Step<Cpu>, F: Step<Cpu>>(
+    asm: &'a mut Assembler<'_>,
+    distance: i32,
+) -> &'a mut Op<Cpu> {
+    let by = asm.displacement(distance);
+    match asm.link(by) {
+        Some(link) => {
+            let op = asm.push::<N>();
+            op.disp = link.word() as i32;
+            op
+        }
+        None => {
+            let op = asm.push::<F>();
+            op.disp = by;
+            op
+        }
+    }
+}
+
+fn if_<const CONDITION: u8>(asm: &mut Assembler<'_>, distance: i32) {
+    relative::<If<InPage, CONDITION>, If<Anywhere, CONDITION>>(asm, distance);
+}
 
 pub(super) fn conditional(asm: &mut Assembler<'_>, i: BCond) -> Outcome {
-    let disp = asm.displacement(4 * i.imm19());
-    let op = match i.cond() {
-        0 => asm.push::<If<0>>(),
-        1 => asm.push::<If<1>>(),
-        2 => asm.push::<If<2>>(),
-        3 => asm.push::<If<3>>(),
-        4 => asm.push::<If<4>>(),
-        5 => asm.push::<If<5>>(),
-        6 => asm.push::<If<6>>(),
-        7 => asm.push::<If<7>>(),
-        8 => asm.push::<If<8>>(),
-        9 => asm.push::<If<9>>(),
-        10 => asm.push::<If<10>>(),
-        11 => asm.push::<If<11>>(),
-        12 => asm.push::<If<12>>(),
-        13 => asm.push::<If<13>>(),
-        _ => asm.push::<If<14>>(),
-    };
-    op.disp = disp;
+    let distance = 4 * i.imm19();
+    match i.cond() {
+        0 => if_::<0>(asm, distance),
+        1 => if_::<1>(asm, distance),
+        2 => if_::<2>(asm, distance),
+        3 => if_::<3>(asm, distance),
+        4 => if_::<4>(asm, distance),
+        5 => if_::<5>(asm, distance),
+        6 => if_::<6>(asm, distance),
+        7 => if_::<7>(asm, distance),
+        8 => if_::<8>(asm, distance),
+        9 => if_::<9>(asm, distance),
+        10 => if_::<10>(asm, distance),
+        11 => if_::<11>(asm, distance),
+        12 => if_::<12>(asm, distance),
+        13 => if_::<13>(asm, distance),
+        _ => if_::<14>(asm, distance),
+    }
     Outcome::Next
 }
 
 pub(super) fn immediate(asm: &mut Assembler<'_>, i: BImm) -> Outcome {
-    let disp = asm.displacement(4 * i.imm26());
-    let op = if i.op() {
-        asm.push::<Call>()
+    let distance = 4 * i.imm26();
+    if i.op() {
+        relative::<Call<InPage>, Call<Anywhere>>(asm, distance);
     } else {
-        asm.push::<Goto>()
-    };
-    op.disp = disp;
+        go_to(asm, distance);
+    }
     Outcome::End
 }
 
+/// Ends the block with a branch.
+pub(super) fn go_to(asm: &mut Assembler<'_>, distance: i32) {
+    relative::<Goto<InPage>, Goto<Anywhere>>(asm, distance);
+}
+
 pub(super) fn compare(asm: &mut Assembler<'_>, i: CbImm) -> Outcome {
-    let disp = asm.displacement(4 * i.imm19());
-    let op = match (i.sf(), i.op()) {
-        (false, false) => asm.push::<IfZero<W32, false>>(),
-        (false, true) => asm.push::<IfZero<W32, true>>(),
-        (true, false) => asm.push::<IfZero<W64, false>>(),
-        (true, true) => asm.push::<IfZero<W64, true>>(),
-    };
-    op.disp = disp;
-    op.r[1] = source(i.rt());
+    match i.sf() {
+        false => compare_in::<W32>(asm, i),
+        true => compare_in::<W64>(asm, i),
+    }
     Outcome::Next
 }
 
-pub(super) fn test(asm: &mut Assembler<'_>, i: TbImm) -> Outcome {
-    let disp = asm.displacement(4 * i.imm14());
-    let op = if i.op() {
-        asm.push::<IfBit<true>>()
-    } else {
-        asm.push::<IfBit<false>>()
+fn compare_in<W: Width>(asm: &mut Assembler<'_>, i: CbImm) {
+    let distance = 4 * i.imm19();
+    let op = match i.op() {
+        false => relative::<IfZero<InPage, W, false>, IfZero<Anywhere, W, false>>(asm, distance),
+        true => relative::<IfZero<InPage, W, true>, IfZero<Anywhere, W, true>>(asm, distance),
     };
-    op.disp = disp;
+    op.r[1] = source(i.rt());
+}
+
+pub(super) fn test(asm: &mut Assembler<'_>, i: TbImm) -> Outcome {
+    let distance = 4 * i.imm14();
+    let op = match i.op() {
+        false => relative::<IfBit<InPage, false>, IfBit<Anywhere, false>>(asm, distance),
+        true => relative::<IfBit<InPage, true>, IfBit<Anywhere, true>>(asm, distance),
+    };
     op.r[1] = source(i.rt());
     op.imm = 1 << (u32::from(i.b5()) << 5 | i.b40());
     Outcome::Next

@@ -10,11 +10,12 @@ mod structure;
 
 use super::cpu::{Cpu, Mode, SINK, ZERO};
 use super::exception::class;
-use super::exec::branch::{Goto, Raise};
+use super::exec::branch::Raise;
 use super::exec::{Do, Plain};
 use super::fp;
 use crate::aarch64::instructions::A64;
-use crate::engine::software::dispatch::{Block, Op, Step};
+use crate::engine::software::dispatch::{Block, Links, Near, Op, Step};
+use crate::memory::PAGE;
 
 /// Instructions in a block, at most.
 const LONGEST: usize = 64;
@@ -41,6 +42,11 @@ pub(crate) struct Assembler<'a> {
     now: usize,
     /// What the block is decoded for.
     pub(crate) mode: Mode,
+    /// Where links come from, and those that the block has taken.
+    links: &'a mut Links<Cpu>,
+    taken: Vec<Near>,
+    /// Where the block starts in its page.
+    start: u64,
 }
 
 impl Assembler<'_> {
@@ -77,6 +83,25 @@ impl Assembler<'_> {
         i32::from(self.at()).wrapping_add(distance)
     }
 
+    /// A link for a branch to what is `by` bytes from the block's start, if that is in the block's page.
+    pub(crate) fn link(&mut self, by: i32) -> Option<Near> {
+        if self.mode.has(Mode::DEBUG) || self.start.wrapping_add_signed(by.into()) >= PAGE {
+            return None;
+        }
+        let link = self.links.take(by.into())?;
+        self.taken.push(link);
+        Some(link)
+    }
+
+    /// The block, which covers `more` words than are decoded.
+    fn finish(self, more: usize) -> Option<Made> {
+        Some(Made {
+            block: Block::new(self.ops)?,
+            words: (self.now + more).max(1),
+            links: self.taken,
+        })
+    }
+
     /// Ends the block with an exception.
     pub(crate) fn raise(&mut self, syndrome: u64) -> Outcome {
         self.push::<Raise>().imm = syndrome;
@@ -97,31 +122,44 @@ pub(crate) fn target(register: u32) -> u8 {
 /// Syndrome of an FP or SIMD instruction that `CPACR_EL1` traps.
 pub(crate) const FP_TRAP: u64 = class::FP_ACCESS | 1 << 24 | 0xe << 20;
 
-/// Decodes a block from the start of `words` and answers it with the number of words that it covers.
+/// What a block was made of.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) block: Block<Cpu>,
+    /// The words that it covers.
+    pub(crate) words: usize,
+    /// The links of its branches.
+    pub(crate) links: Vec<Near>,
+}
+
+/// Decodes a block from the start of `words`, which lie `start` bytes into their page.
 ///
 /// `None` only if there are no words.
-pub(crate) fn block(words: &[u32], mode: Mode) -> Option<(Block<Cpu>, usize)> {
+pub(crate) fn block(words: &[u32], mode: Mode, links: &mut Links<Cpu>, start: u64) -> Option<Made> {
     let mut asm = Assembler {
         ops: Vec::with_capacity(16),
         words,
         now: 0,
         mode,
+        links,
+        taken: Vec::new(),
+        start,
     };
     let longest = if mode.has(Mode::DEBUG) { 1 } else { LONGEST };
     while let Some(&word) = words.get(asm.now).filter(|_| asm.now < longest) {
         match decode(&mut asm, word) {
             Outcome::Next => asm.now += 1,
             Outcome::Fused => asm.now += 2,
-            Outcome::End => return Some((Block::new(asm.ops)?, asm.now + 1)),
+            Outcome::End => return asm.finish(1),
             Outcome::Undefined => {
                 asm.raise(class::UNKNOWN);
-                return Some((Block::new(asm.ops)?, asm.now + 1));
+                return asm.finish(1);
             }
         }
     }
-    let covered = asm.now;
-    asm.push::<Goto>().disp = 4 * covered as i32;
-    Some((Block::new(asm.ops)?, covered.max(1)))
+    // To the word that was not decoded any more.
+    branch::go_to(&mut asm, 0);
+    asm.finish(0)
 }
 
 fn decode(asm: &mut Assembler<'_>, word: u32) -> Outcome {

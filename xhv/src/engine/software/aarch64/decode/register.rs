@@ -65,7 +65,7 @@ fn inverted<'a, B: Binary>(
     }
 }
 
-/// If a B.cond follows: one operation for both, its displacement filled in.
+/// If a B.cond to a place in the block's page follows: one operation for both, its link filled in.
 pub(super) fn fuse<'a, B: Binary, S: Source>(
     asm: &'a mut Assembler<'_>,
     sf: bool,
@@ -73,14 +73,14 @@ pub(super) fn fuse<'a, B: Binary, S: Source>(
     let Some(A64::BCond(branch)) = asm.following().and_then(A64::decode) else {
         return None;
     };
-    let displacement = asm.displacement(4 * (branch.imm19() + 1));
+    let link = asm.link(asm.displacement(4 * (branch.imm19() + 1)))?;
     let condition = branch.cond();
     let op = if sf {
         then_if::<B, W64, S>(asm, condition)
     } else {
         then_if::<B, W32, S>(asm, condition)
     };
-    op.disp = displacement;
+    op.disp = link.word() as i32;
     Some(op)
 }
 

@@ -1,6 +1,7 @@
 //! Branches, also fused with the compare before them.
 //!
-//! `disp` is the distance of the target from the start of the block. A conditional branch that is not taken goes on in its block.
+//! `disp` is the link of a target in the block's page, or the distance of one elsewhere from the start of the block: see [`Reach`]. A
+//! conditional branch that is not taken goes on in its block.
 
 use core::marker::PhantomData;
 
@@ -8,35 +9,58 @@ use super::super::cpu::Cpu;
 use super::super::exception::class;
 use super::alu::Binary;
 use super::{Source, Width};
-use crate::engine::software::dispatch::{Flow, Op, Path, Step, Stop};
+use crate::engine::software::dispatch::{Flow, Near, Op, Path, Step, Stop};
+
+/// How a branch goes on when it is taken.
+pub(crate) trait Reach: 'static {
+    fn go(cpu: &mut Cpu, op: &Op<Cpu>) -> Flow;
+}
+
+/// To a place in the block's page.
+#[derive(Debug)]
+pub(crate) struct InPage;
+
+/// Anywhere.
+#[derive(Debug)]
+pub(crate) struct Anywhere;
+
+impl Reach for InPage {
+    #[inline(always)]
+    fn go(cpu: &mut Cpu, op: &Op<Cpu>) -> Flow {
+        let near = Near::from_word(op.disp as u32);
+        cpu.pc = cpu.pc.wrapping_add_signed(near.by());
+        Flow::Near(near)
+    }
+}
+
+impl Reach for Anywhere {
+    #[inline(always)]
+    fn go(cpu: &mut Cpu, op: &Op<Cpu>) -> Flow {
+        cpu.pc = cpu.pc.wrapping_add_signed(i64::from(op.disp));
+        Flow::Jump
+    }
+}
 
 #[inline(always)]
-fn jump(cpu: &mut Cpu, op: &Op<Cpu>, taken: bool) -> Result<Flow, Stop> {
-    if !taken {
-        return Ok(Flow::Next);
-    }
-    if op.disp == 0 {
-        return Ok(Flow::Again);
-    }
-    cpu.pc = cpu.pc.wrapping_add_signed(i64::from(op.disp));
-    Ok(Flow::Jump)
+fn branch<R: Reach>(cpu: &mut Cpu, op: &Op<Cpu>, taken: bool) -> Result<Flow, Stop> {
+    Ok(if taken { R::go(cpu, op) } else { Flow::Next })
 }
 
 /// B.cond
-pub(crate) struct If<const CONDITION: u8>;
+pub(crate) struct If<R, const CONDITION: u8>(PhantomData<R>);
 
-impl<const CONDITION: u8> Step<Cpu> for If<CONDITION> {
+impl<R: Reach, const CONDITION: u8> Step<Cpu> for If<R, CONDITION> {
     const MEMORY: bool = false;
     const ENDS: bool = false;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
         let taken = cpu.flags.holds::<CONDITION>();
-        jump(cpu, op, taken)
+        branch::<R>(cpu, op, taken)
     }
 }
 
-/// An operation that sets the flags, and the B.cond behind it.
+/// An operation that sets the flags, and the B.cond behind it to a place in the block's page.
 pub(crate) struct ThenIf<B, W, S, const CONDITION: u8>(PhantomData<(B, W, S)>);
 
 impl<B: Binary, W: Width, S: Source, const CONDITION: u8> Step<Cpu> for ThenIf<B, W, S, CONDITION> {
@@ -50,55 +74,55 @@ impl<B: Binary, W: Width, S: Source, const CONDITION: u8> Step<Cpu> for ThenIf<B
         let result = B::compute::<W>(&mut flags, a, b);
         cpu.flags = flags;
         cpu.set(op.r[0], result);
-        jump(cpu, op, flags.holds::<CONDITION>())
+        branch::<InPage>(cpu, op, flags.holds::<CONDITION>())
     }
 }
 
 /// CBZ, CBNZ
-pub(crate) struct IfZero<W, const NOT: bool>(PhantomData<W>);
+pub(crate) struct IfZero<R, W, const NOT: bool>(PhantomData<(R, W)>);
 
-impl<W: Width, const NOT: bool> Step<Cpu> for IfZero<W, NOT> {
+impl<R: Reach, W: Width, const NOT: bool> Step<Cpu> for IfZero<R, W, NOT> {
     const MEMORY: bool = false;
     const ENDS: bool = false;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
         let taken = (W::cut(cpu.get(op.r[1])) == 0) != NOT;
-        jump(cpu, op, taken)
+        branch::<R>(cpu, op, taken)
     }
 }
 
 /// TBZ, TBNZ: `imm` is the mask.
-pub(crate) struct IfBit<const NOT: bool>;
+pub(crate) struct IfBit<R, const NOT: bool>(PhantomData<R>);
 
-impl<const NOT: bool> Step<Cpu> for IfBit<NOT> {
+impl<R: Reach, const NOT: bool> Step<Cpu> for IfBit<R, NOT> {
     const MEMORY: bool = false;
     const ENDS: bool = false;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
         let taken = (cpu.get(op.r[1]) & op.imm == 0) != NOT;
-        jump(cpu, op, taken)
+        branch::<R>(cpu, op, taken)
     }
 }
 
 /// B; also where a block ends without a branch.
-pub(crate) struct Goto;
+pub(crate) struct Goto<R>(PhantomData<R>);
 
-impl Step<Cpu> for Goto {
+impl<R: Reach> Step<Cpu> for Goto<R> {
     const MEMORY: bool = false;
     const ENDS: bool = true;
 
     #[inline(always)]
     fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
-        jump(cpu, op, true)
+        Ok(R::go(cpu, op))
     }
 }
 
 /// BL
-pub(crate) struct Call;
+pub(crate) struct Call<R>(PhantomData<R>);
 
-impl Step<Cpu> for Call {
+impl<R: Reach> Step<Cpu> for Call<R> {
     const MEMORY: bool = false;
     const ENDS: bool = true;
 
@@ -106,7 +130,7 @@ impl Step<Cpu> for Call {
     fn step<P: Path>(cpu: &mut Cpu, op: &Op<Cpu>) -> Result<Flow, Stop> {
         let link = cpu.pc_of(op).wrapping_add(4);
         cpu.set(30, link);
-        jump(cpu, op, true)
+        Ok(R::go(cpu, op))
     }
 }
 

@@ -173,7 +173,7 @@ impl Cpu {
             | Reg::SCXTNUM_EL0 => return Err(self.undefined(op)),
             _ => return self.timer_register(op, reg, Some(value)).map(|_| ()),
         }
-        self.check = true;
+        self.attend();
         self.update_mode();
         Ok(())
     }

@@ -195,7 +195,7 @@ impl Rare for WriteField {
             }
             _ => return Err(cpu.undefined(op)),
         }
-        cpu.check = true;
+        cpu.attend();
         cpu.update_mode();
         Ok(())
     }

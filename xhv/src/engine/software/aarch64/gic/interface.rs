@@ -283,7 +283,7 @@ impl Cpu {
         };
         inner.signal();
         drop(inner);
-        self.check = true;
+        self.attend();
         debug_assert_eq!(register_number(op.imm as u32), register);
         Some(result.ok_or_else(|| self.undefined(op)))
     }

@@ -64,6 +64,39 @@ impl View {
             .then(|| core::ptr::with_exposed_provenance_mut(entry.addend.wrapping_add(va as usize)))
     }
 
+    /// Loads words from `va` upwards; `None` if the TLB does not know all of it, or if it leaves the page.
+    #[inline(always)]
+    pub(crate) fn load_words<const N: usize>(&self, regime: usize, va: u64) -> Option<[u64; N]> {
+        const { assert!(N > 0 && N < 512) };
+        let entry = self.tlbs[regime % REGIMES].entry(va);
+        if entry.read != page_of_last(va, 8 * N as u64) {
+            return None;
+        }
+        let host: *const u8 =
+            core::ptr::with_exposed_provenance(entry.addend.wrapping_add(va as usize));
+        Some(core::array::from_fn(|n| {
+            // SAFETY: first and last byte of all lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+            unsafe { u64::load(host.wrapping_add(8 * n)) }
+        }))
+    }
+
+    /// Stores words from `va` upwards; `None`, and nothing done, as for [`View::store`].
+    #[inline(always)]
+    pub(crate) fn store_words<const N: usize>(
+        &self,
+        regime: usize,
+        va: u64,
+        words: [u64; N],
+    ) -> Option<()> {
+        const { assert!(N > 0 && N < 512) };
+        let host = self.writable(regime, va, 8 * N as u64)?;
+        for (n, word) in words.into_iter().enumerate() {
+            // SAFETY: first and last byte of all lie in the page of the entry, which is live host memory (invariant of `Tlb`).
+            unsafe { u64::store(host.wrapping_add(8 * n), word) };
+        }
+        Some(())
+    }
+
     /// Loads, changes and stores in one atomic step; answers what was there. `None` (nothing done) if the TLB does not
     /// know the address, or if it is not aligned to the size. `change` may be called more than once.
     #[inline(always)]

@@ -10,8 +10,10 @@ use super::access::Operation;
 use super::cpu::{Cpu, RIP, Seg, ZERO};
 use super::exec;
 use super::exec::fused::Comparison;
+use super::exec::stack_runs::Run;
 use super::mode::{Mode, Size};
-use crate::engine::software::dispatch::{Flow, Op, Path, Step, Stop};
+use crate::engine::software::dispatch::{Flow, Links, Near, Op, Path, Step, Stop};
+use crate::memory::PAGE;
 
 /// A family of instructions: emits operations for one of its own, or answers false.
 pub(crate) type Family = fn(&Instruction, &mut Assembler) -> bool;
@@ -87,7 +89,7 @@ impl Cpu {
         self.rip = self.rip.wrapping_add(u64::from(op.at)) & self.mode.linear_mask;
         // Bit 7 of the length: two instructions in one, and the first has trapped.
         let fused = op.len >> 7;
-        self.retired += u64::from(op.x[2]).saturating_sub(1 + u64::from(fused));
+        self.retire(op.x[2].saturating_sub(1 + fused));
     }
 }
 
@@ -97,9 +99,14 @@ impl Cpu {
 /// address size ([`Size`]); `x[2]`: number of the instruction in its block, from 1; `len`, `at` as the dispatcher says. A step is
 /// free in the use of `r[0]`, `r[1]` and `imm`, and of the memory fields if it has no memory operand.
 #[derive(Debug)]
-pub(crate) struct Assembler {
+pub(crate) struct Assembler<'l> {
     ops: Vec<Operation>,
     mode: Mode,
+    /// Where links come from, and those that the block has taken.
+    links: &'l mut Links<Cpu>,
+    taken: Vec<Near>,
+    /// Where the block starts in its page.
+    start: u16,
     /// Where the instruction being decoded starts in the block, and how many it and those before it are.
     at: u16,
     count: u8,
@@ -107,18 +114,24 @@ pub(crate) struct Assembler {
     pub(crate) single: bool,
     /// The comparison that was decoded last.
     pub(crate) comparison: Option<Comparison>,
+    /// The PUSHes or POPs that were decoded last.
+    pub(crate) run: Option<Run>,
 }
 
-impl Assembler {
-    /// For a block of code that runs in `mode`.
-    pub(crate) fn new(mode: Mode, single: bool) -> Self {
+impl<'l> Assembler<'l> {
+    /// For a block of code that runs in `mode`, `start` bytes into its page.
+    pub(crate) fn new(mode: Mode, links: &'l mut Links<Cpu>, start: u16, single: bool) -> Self {
         Self {
             ops: Vec::with_capacity(32),
             mode,
+            links,
+            taken: Vec::new(),
+            start,
             at: 0,
             count: 0,
             single,
             comparison: None,
+            run: None,
         }
     }
 
@@ -146,9 +159,20 @@ impl Assembler {
         self.ops.last().is_some_and(Op::ends)
     }
 
-    /// What it has made.
-    pub(crate) fn finish(self) -> Vec<Operation> {
-        self.ops
+    /// What it has made, and the links that are in it.
+    pub(crate) fn finish(self) -> (Vec<Operation>, Vec<Near>) {
+        (self.ops, self.taken)
+    }
+
+    /// A link for a branch to what is `by` bytes from the block's start, if that is in the block's page and cannot leave the code segment.
+    pub(crate) fn link(&mut self, by: i64) -> Option<Near> {
+        let target = i64::from(self.start).wrapping_add(by);
+        if self.single || !self.mode.flat || !(0..PAGE as i64).contains(&target) {
+            return None;
+        }
+        let link = self.links.take(by)?;
+        self.taken.push(link);
+        Some(link)
     }
 
     /// The operations so far: the last may be taken back by a fusing family.
@@ -251,7 +275,7 @@ impl Assembler {
             let flow = call(cpu, op, function)?;
             if flow == Flow::Next {
                 cpu.rip = cpu.next_rip(op) & cpu.mode.linear_mask;
-                cpu.retired += u64::from(op.x[2]);
+                cpu.retire(op.x[2]);
             }
             Ok(Flow::End)
         });
@@ -262,7 +286,7 @@ impl Assembler {
     pub(crate) fn go_on(&mut self, at: u16) {
         let mut op = Op::with(true, |cpu: &mut Cpu, op: &Operation| {
             cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.linear_mask;
-            cpu.retired += u64::from(op.x[2]);
+            cpu.retire(op.x[2]);
             Ok(Flow::Jump)
         });
         op.at = at;
@@ -282,7 +306,7 @@ fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -
         Ok(Flow::Next) if cpu.code_hit => {
             cpu.rip = here.wrapping_add(u64::from(op.len)) & cpu.mode.linear_mask;
             cpu.code_hit = false;
-            cpu.retired = cpu.retired.wrapping_add(u64::from(op.x[2]));
+            cpu.retire(op.x[2]);
             Ok(Flow::End)
         }
         Ok(Flow::Next) => {
@@ -290,11 +314,11 @@ fn call(cpu: &mut Cpu, op: &Operation, function: impl Fn(&mut Cpu, &Operation) -
             done
         }
         Ok(_) => {
-            cpu.retired = cpu.retired.wrapping_add(u64::from(op.x[2]));
+            cpu.retire(op.x[2]);
             done
         }
         Err(_) => {
-            cpu.retired += u64::from(op.x[2]).saturating_sub(1);
+            cpu.retire(op.x[2].saturating_sub(1));
             done
         }
     }

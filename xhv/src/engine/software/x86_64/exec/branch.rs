@@ -5,65 +5,83 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::stack::{Any, Flat, Stack};
 use super::{Condition, Int, Mem, Reg0, Source, condition, wide};
-use crate::engine::software::dispatch::{Flow, Path, Stop};
+use crate::engine::software::dispatch::{Flow, Near, Path, Stop};
 use crate::engine::software::x86_64::Done;
 use crate::engine::software::x86_64::access::{Operation, Segmented};
-use crate::engine::software::x86_64::cpu::{Cpu, RSP};
+use crate::engine::software::x86_64::cpu::{Cpu, RIP, RSP};
 use crate::engine::software::x86_64::decode::{Assembler, Exec, gpr_number};
 use crate::engine::software::x86_64::mode::{MASKS, Size};
 
-/// Goes on at a target that is `by` from the block's start, truncated to the size in `x[1]`.
+/// Goes on at a target in the page of the block.
 #[inline(always)]
-fn jump(cpu: &mut Cpu, op: &Operation, by: u64) -> Done {
-    jump_within(cpu, op, by, MASKS[usize::from(op.x[1] & 3)])
+pub(crate) fn near(cpu: &mut Cpu, op: &Operation, near: Near) -> Done {
+    // It cannot leave the code segment, nor wrap: see `Mode::flat`.
+    cpu.rip = cpu.rip.wrapping_add(near.by() as u64);
+    cpu.gpr[usize::from(RIP)] = cpu.rip;
+    cpu.retire(op.x[2]);
+    Ok(Flow::Near(near))
 }
 
-/// Goes on at a target that is `by` from the block's start, truncated by `mask`.
+/// Goes on at a target that is `imm` from the block's start, truncated to the size in `x[1]`.
 #[inline(always)]
-pub(crate) fn jump_within(cpu: &mut Cpu, op: &Operation, by: u64, mask: u64) -> Done {
-    let target = cpu.rip.wrapping_add(by) & mask;
+fn far(cpu: &mut Cpu, op: &Operation) -> Done {
+    let target = cpu.rip.wrapping_add(op.imm) & MASKS[usize::from(op.x[1] & 3)];
     if target >= cpu.mode.cs_end {
         return refuse(cpu, op);
     }
-    cpu.retired += u64::from(op.x[2]);
-    if by == 0 {
-        return Ok(Flow::Again);
-    }
-    cpu.rip = target;
-    Ok(Flow::Jump)
+    jump_to(cpu, op, target)
 }
 
 /// A relative branch that would leave the code segment: ends the block with RIP on it, and the run loop raises #GP(0). (No call,
 /// so that the handlers of branches have no registers to save.)
 #[inline(always)]
 fn refuse(cpu: &mut Cpu, op: &Operation) -> Done {
-    // Of a fused operation the branch is the second instruction: bit 7 of the length, and the first one's length.
-    let first = if op.len & 0x80 != 0 {
-        u64::from(op.len & 0x7f)
-    } else {
-        0
-    };
-    cpu.rip = cpu.rip.wrapping_add(u64::from(op.at) + first) & cpu.mode.linear_mask;
-    cpu.retired += u64::from(op.x[2]) - 1;
+    cpu.rip = cpu.rip.wrapping_add(u64::from(op.at)) & cpu.mode.linear_mask;
+    cpu.retire(op.x[2] - 1);
     cpu.refused = true;
-    cpu.check = true;
+    cpu.attend();
     Ok(Flow::End)
+}
+
+/// How a relative branch goes on.
+pub(crate) trait Reach: 'static {
+    fn go(cpu: &mut Cpu, op: &Operation) -> Done;
+}
+
+/// To a place in the block's page: the link is in `disp`.
+#[derive(Debug)]
+struct InPage;
+
+/// Anywhere.
+#[derive(Debug)]
+struct Anywhere;
+
+impl Reach for InPage {
+    #[inline(always)]
+    fn go(cpu: &mut Cpu, op: &Operation) -> Done {
+        near(cpu, op, Near::from_word(op.disp as u32))
+    }
+}
+
+impl Reach for Anywhere {
+    #[inline(always)]
+    fn go(cpu: &mut Cpu, op: &Operation) -> Done {
+        far(cpu, op)
+    }
 }
 
 /// Goes on at an offset that the guest computed.
 #[inline(always)]
 fn jump_to(cpu: &mut Cpu, op: &Operation, target: u64) -> Done {
     cpu.rip = target;
-    cpu.retired += u64::from(op.x[2]);
+    cpu.retire(op.x[2]);
     Ok(Flow::Jump)
 }
 
 /// Refuses targets outside of the code segment, and such that are not canonical.
 #[inline(always)]
 fn check_target<P: Path>(cpu: &mut Cpu, target: u64) -> Result<(), Stop> {
-    let unused = cpu.mode.unused & 63;
-    let folded = ((target << unused) as i64 >> unused) as u64;
-    if target < cpu.mode.cs_end && folded == target {
+    if target.wrapping_add(cpu.mode.target_bias) < cpu.mode.target_end {
         return Ok(());
     }
     Err(if P::SLOW { outside(cpu) } else { Stop::Miss })
@@ -75,23 +93,23 @@ fn outside(cpu: &mut Cpu) -> Stop {
     cpu.gp(0)
 }
 
-struct Jmp;
+struct Jmp<R>(PhantomData<R>);
 
-impl Exec for Jmp {
+impl<R: Reach> Exec for Jmp<R> {
     const ENDS: bool = true;
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
-        jump(cpu, op, op.imm)
+        R::go(cpu, op)
     }
 }
 
-struct Jcc<C>(PhantomData<C>);
+struct Jcc<C, R>(PhantomData<(C, R)>);
 
-impl<C: Condition> Exec for Jcc<C> {
+impl<C: Condition, R: Reach> Exec for Jcc<C, R> {
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         if C::holds(&cpu.lazy) {
-            return jump(cpu, op, op.imm);
+            return R::go(cpu, op);
         }
         Ok(Flow::Next)
     }
@@ -108,6 +126,19 @@ impl<T: Int, S: Source> Exec for JmpTo<T, S> {
         let target = S::get::<P, T>(cpu, op)?.wide();
         check_target::<P>(cpu, target)?;
         jump_to(cpu, op, target)
+    }
+}
+
+/// CALL to a place in the block's page, in 64-bit mode.
+struct CallNear;
+
+impl Exec for CallNear {
+    const MEMORY: bool = true;
+    const ENDS: bool = true;
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        Flat::push::<P, u64>(cpu, cpu.next_rip(op))?;
+        InPage::go(cpu, op)
     }
 }
 
@@ -155,17 +186,15 @@ impl<T: Int, K: Stack> Exec for Ret<T, K> {
             cpu.gpr[RSP] = rsp;
             return Err(stop);
         }
-        let mask = cpu.mode.stack.mask();
-        let rsp = cpu.gpr[RSP];
-        cpu.gpr[RSP] = (rsp & !mask) | (rsp.wrapping_add(op.imm) & mask);
+        K::release(cpu, op.imm);
         jump_to(cpu, op, target)
     }
 }
 
 /// LOOP, LOOPE, LOOPNE: `r[0]` = 0, 1, 2; the counter's size is `T`.
-struct Loop<T>(PhantomData<T>);
+struct Loop<T, R>(PhantomData<(T, R)>);
 
-impl<T: Int> Exec for Loop<T> {
+impl<T: Int, R: Reach> Exec for Loop<T, R> {
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         let count = T::narrow(T::get(cpu, 1).wide().wrapping_sub(1));
@@ -178,7 +207,7 @@ impl<T: Int> Exec for Loop<T> {
             T::put(cpu, 1, count);
             return Ok(Flow::Next);
         }
-        let done = jump(cpu, op, op.imm)?;
+        let done = R::go(cpu, op)?;
         // A branch out of the code segment is a fault: it has not counted.
         if !cpu.refused {
             T::put(cpu, 1, count);
@@ -187,13 +216,13 @@ impl<T: Int> Exec for Loop<T> {
     }
 }
 
-struct Jcxz<T>(PhantomData<T>);
+struct Jcxz<T, R>(PhantomData<(T, R)>);
 
-impl<T: Int> Exec for Jcxz<T> {
+impl<T: Int, R: Reach> Exec for Jcxz<T, R> {
     #[inline(always)]
     fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
         if T::get(cpu, 1).wide() == 0 {
-            return jump(cpu, op, op.imm);
+            return R::go(cpu, op);
         }
         Ok(Flow::Next)
     }
@@ -209,13 +238,13 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         Mnemonic::Loop => counted(i, a, 0),
         Mnemonic::Loope => counted(i, a, 1),
         Mnemonic::Loopne => counted(i, a, 2),
-        Mnemonic::Jcxz => relative::<Jcxz<u16>>(i, a),
-        Mnemonic::Jecxz => relative::<Jcxz<u32>>(i, a),
-        Mnemonic::Jrcxz => relative::<Jcxz<u64>>(i, a),
+        Mnemonic::Jcxz => counter_zero::<u16>(i, a),
+        Mnemonic::Jecxz => counter_zero::<u32>(i, a),
+        Mnemonic::Jrcxz => counter_zero::<u64>(i, a),
         _ if i.code().is_jcc_short_or_near() => {
             return super::fused::decode(i, a)
                 || condition!(i.condition_code(), C => {
-                    relative::<Jcc<C>>(i, a);
+                    relative::<Jcc<C, InPage>, Jcc<C, Anywhere>>(i, a);
                     true
                 });
         }
@@ -233,7 +262,7 @@ fn is_near(i: &Instruction) -> bool {
 }
 
 /// The size that a relative branch truncates its target to.
-pub(crate) fn branch_size(i: &Instruction) -> Size {
+fn branch_size(i: &Instruction) -> Size {
     match i.op0_kind() {
         OpKind::NearBranch16 => Size::Bits16,
         OpKind::NearBranch32 => Size::Bits32,
@@ -241,10 +270,35 @@ pub(crate) fn branch_size(i: &Instruction) -> Size {
     }
 }
 
-fn relative<X: Exec>(i: &Instruction, a: &mut Assembler) {
-    let op = a.emit::<X>(i);
+/// A link for a relative branch, if its target is in the block's page.
+pub(crate) fn link(i: &Instruction, a: &mut Assembler) -> Option<Near> {
+    if branch_size(i) != a.mode().code {
+        return None;
+    }
+    a.link(i.near_branch_target() as i64)
+}
+
+/// Emits `N` if the target is in the block's page, else `F`.
+fn relative<'a, N: Exec, F: Exec>(i: &Instruction, a: &'a mut Assembler) -> &'a mut Operation {
+    match link(i, a) {
+        Some(link) => {
+            let op = a.emit::<N>(i);
+            op.disp = link.word() as i32;
+            op
+        }
+        None => relative_far::<F>(i, a),
+    }
+}
+
+fn relative_far<'a, F: Exec>(i: &Instruction, a: &'a mut Assembler) -> &'a mut Operation {
+    let op = a.emit::<F>(i);
     op.imm = i.near_branch_target();
     op.x[1] = branch_size(i) as u8;
+    op
+}
+
+fn counter_zero<T: Int>(i: &Instruction, a: &mut Assembler) {
+    relative::<Jcxz<T, InPage>, Jcxz<T, Anywhere>>(i, a);
 }
 
 fn counted(i: &Instruction, a: &mut Assembler, kind: u8) {
@@ -254,13 +308,15 @@ fn counted(i: &Instruction, a: &mut Assembler, kind: u8) {
     };
     let op = match i.code() {
         Loop_rel8_16_CX | Loop_rel8_32_CX | Loope_rel8_16_CX | Loope_rel8_32_CX
-        | Loopne_rel8_16_CX | Loopne_rel8_32_CX => a.emit::<Loop<u16>>(i),
-        Loop_rel8_64_RCX | Loope_rel8_64_RCX | Loopne_rel8_64_RCX => a.emit::<Loop<u64>>(i),
-        _ => a.emit::<Loop<u32>>(i),
+        | Loopne_rel8_16_CX | Loopne_rel8_32_CX => {
+            relative::<Loop<u16, InPage>, Loop<u16, Anywhere>>(i, a)
+        }
+        Loop_rel8_64_RCX | Loope_rel8_64_RCX | Loopne_rel8_64_RCX => {
+            relative::<Loop<u64, InPage>, Loop<u64, Anywhere>>(i, a)
+        }
+        _ => relative::<Loop<u32, InPage>, Loop<u32, Anywhere>>(i, a),
     };
     op.r[0] = kind;
-    op.imm = i.near_branch_target();
-    op.x[1] = branch_size(i) as u8;
 }
 
 fn jmp(i: &Instruction, a: &mut Assembler) {
@@ -272,7 +328,9 @@ fn jmp(i: &Instruction, a: &mut Assembler) {
         OpKind::Memory => {
             wide!(i.memory_size().size(), T => a.emit::<JmpTo<T, Mem<Segmented>>>(i));
         }
-        _ => relative::<Jmp>(i, a),
+        _ => {
+            relative::<Jmp<InPage>, Jmp<Anywhere>>(i, a);
+        }
     }
 }
 
@@ -290,8 +348,12 @@ fn call(i: &Instruction, a: &mut Assembler) {
         OpKind::Memory => {
             wide!(bytes, T => a.emit::<CallTo<T, Mem<Segmented>, Any>>(i));
         }
-        _ if flat && bytes == 8 => relative::<Call<u64, Flat>>(i, a),
-        _ => wide!(bytes, T => relative::<Call<T, Any>>(i, a)),
+        _ if flat && bytes == 8 => {
+            relative::<CallNear, Call<u64, Flat>>(i, a);
+        }
+        _ => {
+            wide!(bytes, T => relative_far::<Call<T, Any>>(i, a));
+        }
     }
 }
 

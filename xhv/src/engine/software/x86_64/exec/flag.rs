@@ -51,7 +51,7 @@ fn sti(cpu: &mut Cpu, _: &Operation) -> Done {
         cpu.shadow |= Shadow::STI;
     }
     cpu.lazy.system |= flag;
-    cpu.check = true;
+    cpu.attend();
     Ok(Flow::Next)
 }
 

@@ -4,12 +4,12 @@ use core::marker::PhantomData;
 use iced_x86::{ConditionCode, Instruction, Mnemonic, OpKind};
 
 use super::alu::{Add, And, Binary, Cmp, Sub, Test, binary, step_flags};
-use super::branch::{branch_size, jump_within};
+use super::branch::{link, near};
 use super::{
     Below, Condition, Equal, Int, Mem, NotBelow, NotEqual, NotSign, Reg, Reg0, Sign, Source,
     condition,
 };
-use crate::engine::software::dispatch::{Flow, Path, Stop};
+use crate::engine::software::dispatch::{Flow, Near, Path, Stop};
 use crate::engine::software::x86_64::Done;
 use crate::engine::software::x86_64::access::{Long, Operation};
 use crate::engine::software::x86_64::cpu::Cpu;
@@ -65,7 +65,7 @@ enum Form {
     MemImm,
 }
 
-/// The immediate of a fused operation: in the upper half the comparison's, in the lower the jump's target.
+/// The immediate of a fused operation: in the upper half the comparison's, in the lower the jump's link.
 #[derive(Debug)]
 struct HighImm;
 
@@ -94,8 +94,7 @@ impl<C: Condition, T: Int, X: Source, Y: Source, const TEST: bool> Exec
             C::compares(x, y)
         };
         if taken {
-            let by = i64::from(op.imm as i32) as u64;
-            return jump_within(cpu, op, by, cpu.mode.ip_mask);
+            return near(cpu, op, Near::from_word(op.imm as u32));
         }
         Ok(Flow::Next)
     }
@@ -129,8 +128,7 @@ impl<C: Condition, T: Int, O: Binary> Exec for Stepped<C, T, O> {
 fn written<C: Condition, T: Int>(cpu: &mut Cpu, op: &Operation, r: T) -> Done {
     T::put(cpu, op.r[0], r);
     if C::holds(&cpu.lazy) {
-        let by = i64::from(op.imm as i32) as u64;
-        return jump_within(cpu, op, by, cpu.mode.ip_mask);
+        return near(cpu, op, Near::from_word(op.imm as u32));
     }
     Ok(Flow::Next)
 }
@@ -171,15 +169,16 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
     let Some(before) = a.comparison.take() else {
         return false;
     };
-    let target = i.near_branch_target();
-    let near = i64::from(target as i32) as u64 == target;
-    // The operation has no room for a branch that truncates its target to another size than the code's.
-    if before.count + 1 != a.count() || !near || branch_size(i) != a.mode().code {
+    if before.count + 1 != a.count() {
         return false;
     }
     if before.first.writes() && !is_frequent(i.condition_code()) {
         return false;
     }
+    // The operation has room for a link only.
+    let Some(link) = link(i, a) else {
+        return false;
+    };
     let Some(old) = a.ops().pop() else {
         return false;
     };
@@ -198,8 +197,8 @@ pub(crate) fn decode(i: &Instruction, a: &mut Assembler) -> bool {
         op.disp = old.disp;
         op.x[0] = old.x[0];
         op.x[1] = old.x[1];
-        op.imm = (target & 0xffff_ffff) | (old.imm << 32);
-        // Two instructions: if the first faults, one less has been executed; if the branch is refused, it is behind the first.
+        op.imm = u64::from(link.word()) | (old.imm << 32);
+        // Two instructions: if the first faults, one less has been executed.
         op.len = 0x80 | old.len;
     }
     emitted

@@ -55,7 +55,7 @@ impl Cpu {
         if self.seed == 0 {
             use std::hash::{BuildHasher, Hasher};
             let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-            hasher.write_u64(self.retired);
+            hasher.write_u64(self.retired());
             return hasher.finish();
         }
         self.seed ^= self.seed >> 12;

@@ -13,6 +13,7 @@ pub(crate) mod mov;
 pub(crate) mod muldiv;
 pub(crate) mod shift;
 pub(crate) mod stack;
+pub(crate) mod stack_runs;
 pub(crate) mod string;
 
 use super::access::{Address, Operation};
@@ -39,7 +40,7 @@ pub(crate) trait Int: Scalar {
 }
 
 macro_rules! int {
-    ($($int:ident $signed:ident $get:expr, $put:expr;)*) => {$(
+    ($($int:ident $signed:ident $index:ident $get:expr, $put:expr;)*) => {$(
         impl Int for $int {
             const BITS: u32 = $int::BITS;
 
@@ -61,13 +62,13 @@ macro_rules! int {
             #[inline(always)]
             fn get(cpu: &Cpu, number: u8) -> Self {
                 let get: fn(u64, u8) -> u64 = $get;
-                get(cpu.gpr[usize::from(number & 31)], number) as $int
+                get(cpu.gpr[usize::from($index(number))], number) as $int
             }
 
             #[inline(always)]
             fn put(cpu: &mut Cpu, number: u8, value: Self) {
                 let put: fn(u64, u8, u64) -> u64 = $put;
-                let slot = &mut cpu.gpr[usize::from(number & 31)];
+                let slot = &mut cpu.gpr[usize::from($index(number))];
                 *slot = put(*slot, number, value.into());
             }
         }
@@ -80,12 +81,24 @@ fn high(number: u8) -> u32 {
     u32::from(number >> 4 & 8)
 }
 
+/// The number in [`Cpu::gpr`] of the register that a byte register is in.
+#[inline(always)]
+fn whole(number: u8) -> u8 {
+    number & 0x7f
+}
+
+/// The same of other registers.
+#[inline(always)]
+fn same(number: u8) -> u8 {
+    number
+}
+
 int! {
-    u8 i8 |old, number| old >> high(number),
+    u8 i8 whole |old, number| old >> high(number),
         |old, number, new| (old & !(0xff << high(number))) | (new << high(number));
-    u16 i16 |old, _| old, |old, _, new| (old & !0xffff) | new;
-    u32 i32 |old, _| old, |_, _, new| new;
-    u64 i64 |old, _| old, |_, _, new| new;
+    u16 i16 same |old, _| old, |old, _, new| (old & !0xffff) | new;
+    u32 i32 same |old, _| old, |_, _, new| new;
+    u64 i64 same |old, _| old, |_, _, new| new;
 }
 
 /// Where an operand comes from.

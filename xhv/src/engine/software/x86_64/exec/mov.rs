@@ -59,6 +59,18 @@ impl<T: Int, F: Int, S: Source, const SIGN: bool> Exec for Extend<T, F, S, SIGN>
     }
 }
 
+/// LEA of a base and a displacement in 64-bit mode, as compilers write sums.
+struct LeaBase<T>(PhantomData<T>);
+
+impl<T: Int> Exec for LeaBase<T> {
+    #[inline(always)]
+    fn run<P: Path>(cpu: &mut Cpu, op: &Operation) -> Done {
+        let offset = LongBase::address(cpu, op);
+        T::put(cpu, op.r[0], T::narrow(offset));
+        Ok(Flow::Next)
+    }
+}
+
 /// LEA.
 struct Lea<T, const LONG: bool>(PhantomData<T>);
 
@@ -349,7 +361,9 @@ fn extend_in<T: Int, F: Int, const SIGN: bool>(i: &Instruction, a: &mut Assemble
 fn lea(i: &Instruction, a: &mut Assembler) {
     let long = crate::engine::software::x86_64::decode::address_size(i) == Size::Bits64;
     let op = wide!(operand_size(i, 0), T => {
-        if long {
+        if long && !i.memory_index().is_gpr() {
+            a.emit::<LeaBase<T>>(i)
+        } else if long {
             a.emit::<Lea<T, true>>(i)
         } else {
             a.emit::<Lea<T, false>>(i)

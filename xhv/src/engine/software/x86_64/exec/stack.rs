@@ -7,7 +7,7 @@ use super::{Imm, Int, Mem, Reg0, Source, wide};
 use crate::engine::software::dispatch::{Flow, Path, Slow, Stop};
 use crate::engine::software::x86_64::Done;
 use crate::engine::software::x86_64::access::{Operation, Segmented, stored};
-use crate::engine::software::x86_64::cpu::{Cpu, Cr, RSP, Seg};
+use crate::engine::software::x86_64::cpu::{Cpu, Cr, RBP, RSP, Seg};
 use crate::engine::software::x86_64::decode::{Assembler, Exec, gpr_number, segment_number};
 use crate::engine::software::x86_64::flags::Rflags;
 use crate::engine::software::x86_64::mode::Size;
@@ -16,6 +16,8 @@ use crate::engine::software::x86_64::mode::Size;
 pub(crate) trait Stack: 'static {
     fn push<P: Path, T: Int>(cpu: &mut Cpu, value: T) -> Result<(), Stop>;
     fn pop<P: Path, T: Int>(cpu: &mut Cpu) -> Result<T, Stop>;
+    /// Takes so many bytes from the stack.
+    fn release(cpu: &mut Cpu, bytes: u64);
 }
 
 /// 64-bit mode: no segment, no truncation.
@@ -52,6 +54,11 @@ impl Stack for Flat {
             None => Err(Stop::Miss),
         }
     }
+
+    #[inline(always)]
+    fn release(cpu: &mut Cpu, bytes: u64) {
+        cpu.gpr[RSP] = cpu.gpr[RSP].wrapping_add(bytes);
+    }
 }
 
 impl Stack for Any {
@@ -63,6 +70,12 @@ impl Stack for Any {
     #[inline(always)]
     fn pop<P: Path, T: Int>(cpu: &mut Cpu) -> Result<T, Stop> {
         cpu.pop::<P, T>()
+    }
+
+    #[inline(always)]
+    fn release(cpu: &mut Cpu, bytes: u64) {
+        let (mask, rsp) = (cpu.mode.stack.mask(), cpu.gpr[RSP]);
+        cpu.gpr[RSP] = (rsp & !mask) | (rsp.wrapping_add(bytes) & mask);
     }
 }
 
@@ -136,13 +149,13 @@ fn push_all<T: Int>(cpu: &mut Cpu, _: &Operation) -> Done {
 }
 
 fn pop_all<T: Int>(cpu: &mut Cpu, _: &Operation) -> Done {
-    let before = cpu.gpr;
+    let before: [u64; 8] = core::array::from_fn(|number| cpu.gpr[number]);
     for number in (0..8_u8).rev() {
         match cpu.pop::<Slow, T>() {
             Ok(_) if usize::from(number) == RSP => {}
             Ok(value) => T::put(cpu, number, value),
             Err(stop) => {
-                cpu.gpr = before;
+                cpu.gpr[..8].copy_from_slice(&before);
                 return Err(stop);
             }
         }
@@ -211,17 +224,17 @@ fn pop_flags<T: Int>(cpu: &mut Cpu, _: &Operation) -> Done {
 
 fn enter<T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
     let (size, level) = (op.imm & 0xffff, op.imm >> 16 & 31);
-    let before = cpu.gpr;
+    let (rsp, rbp) = (cpu.gpr[RSP], cpu.gpr[RBP]);
     let done = enter_in::<T>(cpu, size, level);
     if done.is_err() {
-        cpu.gpr = before;
+        (cpu.gpr[RSP], cpu.gpr[RBP]) = (rsp, rbp);
     }
     done
 }
 
 fn enter_in<T: Int>(cpu: &mut Cpu, size: u64, level: u64) -> Done {
     let mask = cpu.mode.stack.mask();
-    let mut rbp = cpu.gpr[5];
+    let mut rbp = cpu.gpr[RBP];
     cpu.push::<Slow, T>(T::narrow(rbp))?;
     let frame = cpu.gpr[RSP];
     for _ in 1..level {
@@ -249,7 +262,7 @@ impl<T: Int, K: Stack> Exec for Leave<T, K> {
     fn run<P: Path>(cpu: &mut Cpu, _: &Operation) -> Done {
         let mask = cpu.mode.stack.mask();
         let rsp = cpu.gpr[RSP];
-        cpu.gpr[RSP] = (rsp & !mask) | (cpu.gpr[5] & mask);
+        cpu.gpr[RSP] = (rsp & !mask) | (cpu.gpr[RBP] & mask);
         match K::pop::<P, T>(cpu) {
             Ok(value) => T::put(cpu, 5, value),
             Err(stop) => {
@@ -330,7 +343,12 @@ fn push(i: &Instruction, a: &mut Assembler, bytes: u32) {
         return;
     }
     let op = match i.op0_kind() {
-        OpKind::Register if flat && bytes == 8 => a.emit::<Push<u64, Reg0, Flat>>(i),
+        OpKind::Register if flat && bytes == 8 => {
+            if super::stack_runs::push(i, a) {
+                return;
+            }
+            a.emit::<Push<u64, Reg0, Flat>>(i)
+        }
         OpKind::Register => wide!(bytes, T => a.emit::<Push<T, Reg0, Any>>(i)),
         OpKind::Memory => wide!(bytes, T => a.emit::<Push<T, Mem<Segmented>, Any>>(i)),
         _ if flat && bytes == 8 => a.emit::<Push<u64, Imm, Flat>>(i),
@@ -353,6 +371,9 @@ fn pop(i: &Instruction, a: &mut Assembler, bytes: u32) -> bool {
         return false; // segment registers: another family
     }
     let op = if flat && bytes == 8 {
+        if super::stack_runs::pop(i, a) {
+            return true;
+        }
         a.emit::<Pop<u64, Flat>>(i)
     } else {
         wide!(bytes, T => a.emit::<Pop<T, Any>>(i))

@@ -7,7 +7,7 @@ use iced_x86::{Code, Instruction, OpKind};
 
 use super::alu::{Cmp, binary};
 use super::{Int, width};
-use crate::engine::software::dispatch::{Chain, Flow, Slow, Stop};
+use crate::engine::software::dispatch::{Flow, Slow, Stop};
 use crate::engine::software::x86_64::Done;
 use crate::engine::software::x86_64::access::Operation;
 use crate::engine::software::x86_64::cpu::{Cpu, Seg};
@@ -178,11 +178,11 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         if E::COMPARES && cpu.lazy.zf() == (op.r[0] == REPEAT_NOT_EQUAL) || done == count {
             return Ok(Flow::Next);
         }
-        if cpu.code_hit || !cpu.may_go_on() || turn > TURNS {
+        if cpu.code_hit || cpu.is_wanted() || turn > TURNS {
             // Others first: RIP stays here. The instruction is not over, so it does not count.
             cpu.code_hit = false;
-            cpu.limit = 0;
-            cpu.retired = cpu.retired.wrapping_sub(1);
+            cpu.grant(0);
+            cpu.unretire();
             return Ok(Flow::End);
         }
     }
@@ -193,7 +193,7 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
 fn repeat<E: Element, T: Int>(cpu: &mut Cpu, seg: Seg, mask: u64, count: u64) -> Result<u64, Stop> {
     let (si, di) = (cpu.gpr[6] & mask, cpu.gpr[7] & mask);
     let up = cpu.lazy.system & Rflags::DF == 0;
-    if up && count > 1 && cpu.may_go_on() {
+    if up && count > 1 && !cpu.is_wanted() {
         // No index may wrap on the way.
         let room = |index: u64| (mask - index) / T::SIZE;
         let most = count.min(room(si)).min(room(di));

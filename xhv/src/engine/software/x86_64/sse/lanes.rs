@@ -215,12 +215,16 @@ pub(super) fn saturate16(value: i32) -> u16 {
 
 /// Shifts of all lanes by the low 64 bits of the second source.
 macro_rules! shifts {
-    ($($name:ident $type:ty, $n:literal, $bits:literal, $f:expr;)*) => {$(
+    ($($name:ident $type:ty, $n:literal, $bits:literal, |$lane:ident, $count:ident| $shifted:expr;)*) => {$(
+        #[inline]
         pub(super) fn $name(a: u128, b: u128, _: u8) -> u128 {
-            let lanes: [$type; $n] = cast(a);
-            let count = (b as u64).min($bits) as u32;
-            let f: fn($type, u32) -> $type = $f;
-            cast::<[$type; $n], u128>(lanes.map(|lane| f(lane, count)))
+            let mut lanes: [$type; $n] = cast(a);
+            let $count = (b as u64).min($bits) as u32;
+            for lane in &mut lanes {
+                let $lane = *lane;
+                *lane = $shifted;
+            }
+            cast(lanes)
         }
     )*};
 }

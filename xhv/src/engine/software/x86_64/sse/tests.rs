@@ -33,7 +33,7 @@ fn run(
     let mut assembler = CodeAssembler::new(bits).unwrap();
     code(&mut assembler).unwrap();
     let bytes = assembler.assemble(0).unwrap();
-    let mut asm = Assembler::new(cpu.mode, false);
+    let mut asm = Assembler::new(cpu.mode, &mut cpu.links, 0, false);
     let mut decoder = iced_x86::Decoder::new(bits, &bytes, 0);
     while decoder.can_decode() {
         let at = decoder.position() as u16;
@@ -42,7 +42,7 @@ fn run(
     }
     asm.go_on(bytes.len() as u16);
     cpu.rip = 0x1000;
-    let outcome = Block::new(asm.finish()).unwrap().run(cpu);
+    let outcome = Block::new(asm.finish().0).unwrap().run(cpu);
     match cpu.trap.take() {
         Some(Trap::Exception(exception)) => Some(exception.vector),
         Some(Trap::Exit(exit)) => panic!("{exit:?}"),

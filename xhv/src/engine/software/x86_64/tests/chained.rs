@@ -52,7 +52,7 @@ fn the_same_offset_in_another_segment_is_other_code() {
     machine.cpu.update_mode();
     expect_ud(machine.run());
     assert_eq!((machine.cpu.gpr[0], machine.cpu.rip), (0x33, 13));
-    assert_eq!(machine.cpu.retired, 3 * 2 + 3 * 3 + 2);
+    assert_eq!(machine.cpu.retired(), 3 * 2 + 3 * 3 + 2);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn blocks_that_never_end_hear_a_cancel() {
     });
     let exit = machine.run();
     assert_eq!(exit.reason, 1);
-    assert!(machine.cpu.retired > 100);
+    assert!(machine.cpu.retired() > 100);
     assert!([0x1000, 0x1100].contains(&machine.cpu.rip));
     other.join().unwrap();
 }

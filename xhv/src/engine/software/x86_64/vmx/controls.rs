@@ -182,7 +182,7 @@ impl Controls {
 impl Cpu {
     /// The guest's TSC.
     pub(crate) fn tsc(&self) -> u64 {
-        let clock = self.vmx.clock.now(self.retired);
+        let clock = self.vmx.clock.now(self.retired());
         if self.vmx.on(primary::TSC_OFFSETTING) {
             clock.wrapping_add(self.vmx.clock.offset())
         } else {
