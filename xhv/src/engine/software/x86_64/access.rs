@@ -65,11 +65,15 @@ impl<const INDEX: bool> Address for Linear<INDEX> {
     #[inline(always)]
     fn store<P: Path, T: Scalar>(cpu: &mut Cpu, op: &Operation, value: T) -> Result<(), Stop> {
         let va = Self::address(cpu, op);
-        match cpu.view.store(cpu.mode.regime, va, value) {
-            Some(()) => Ok(()),
-            None if P::SLOW => cpu.store_slow(op.x[0], va, value),
-            None => Err(Stop::Miss),
+        if P::SLOW {
+            // Mostly it is here because the page holds code as well; what the TLB knows needs no other check.
+            return match cpu.store_beside_code(va, value) {
+                Some(()) => Ok(()),
+                None => cpu.store_slow(op.x[0], va, value),
+            };
         }
+        let stored = cpu.view.store(cpu.mode.regime, va, value);
+        stored.ok_or(Stop::Miss)
     }
 
     #[inline(always)]
@@ -80,11 +84,13 @@ impl<const INDEX: bool> Address for Linear<INDEX> {
         mut change: impl FnMut(T) -> T,
     ) -> Result<T, Stop> {
         let va = Self::address(cpu, op);
-        match cpu.update_fast(va, locked, &mut change) {
-            Some(old) => Ok(old),
-            None if P::SLOW => cpu.update_slow(op.x[0], va, locked, &mut change),
-            None => Err(Stop::Miss),
+        if !P::SLOW {
+            return cpu.update_fast(va, locked, &mut change).ok_or(Stop::Miss);
         }
+        if !locked && let Some(old) = cpu.update_beside_code(va, &mut change) {
+            return Ok(old);
+        }
+        cpu.update_slow(op.x[0], va, locked, &mut change)
     }
 }
 
@@ -380,18 +386,28 @@ impl Cpu {
         let old = if locked {
             self.update_locked(linear, access, change)?
         } else {
-            let old = match self.view.load(self.mode.regime, linear) {
+            match self.update_beside_code(linear, change) {
                 Some(old) => old,
-                None => self.load_linear(linear, access)?,
-            };
-            match self.store_beside_code(linear, change(old)) {
-                Some(()) => {}
-                None => self.store_linear(linear, access, change(old))?,
+                None => {
+                    let old = self.load_linear(linear, access)?;
+                    self.store_linear(linear, access, change(old))?;
+                    old
+                }
             }
-            old
         };
         self.watch(linear, T::SIZE, true);
         Ok(old)
+    }
+
+    /// Changes data that share a page with code, if the TLB knows it; answers what was there.
+    fn update_beside_code<T: Scalar>(
+        &mut self,
+        linear: u64,
+        change: &mut impl FnMut(T) -> T,
+    ) -> Option<T> {
+        let old = self.view.load(self.mode.regime, linear)?;
+        self.store_beside_code(linear, change(old))?;
+        Some(old)
     }
 
     /// Stores to data that share a page with code, if the TLB knows it.

@@ -109,10 +109,26 @@ impl Flags {
         self.set(result, carry ^ changed ^ (changed >> 1));
     }
 
+    /// The result and the first operand of a sum or difference, moved up so that their sign bits are bit 63.
+    #[inline(always)]
+    fn topmost(&self) -> (u64, u64) {
+        let up = self.form >> WIDTH_SHIFT & 63;
+        (self.result << up, self.carry << up)
+    }
+
     /// CF.
     #[inline(always)]
     pub(crate) fn cf(&self) -> bool {
-        self.carries() & CARRY != 0
+        if self.form & (SUM | DIFFERENCE) == 0 {
+            return self.carry & CARRY != 0;
+        }
+        // A sum has carried if it is less than an operand, a difference borrowed if it is more than the minuend.
+        let (result, a) = self.topmost();
+        if self.form & SUM != 0 {
+            result < a
+        } else {
+            a < result
+        }
     }
 
     /// OF.
@@ -137,6 +153,10 @@ impl Flags {
     /// SF differs from OF: the condition "less".
     #[inline(always)]
     pub(crate) fn less(&self) -> bool {
+        if self.form & DIFFERENCE != 0 {
+            let (result, a) = self.topmost();
+            return (a as i64) < a.wrapping_sub(result) as i64;
+        }
         let carries = self.carries();
         (self.result ^ (self.form << 63) ^ carries ^ (carries << 1)) & (1 << 63) != 0
     }
@@ -286,6 +306,7 @@ mod tests {
                 status | Rflags::ONE,
                 "{a:x} {b:x} {bits} {subtract}"
             );
+            assert_eq!(flags.less(), flags.sf() != flags.of());
             let mut other = flags;
             other.set_cf(true);
             assert_eq!(other.value(), status | Rflags::ONE | Rflags::CF);
