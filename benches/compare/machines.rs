@@ -1,6 +1,6 @@
 //! The machines of the comparison, and how each gets a kernel: as a program, as a flat image, or on a disk that boots.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::build;
@@ -17,8 +17,6 @@ pub(crate) struct Machine {
 pub(crate) const NATIVE: &str = "native";
 /// Bochs as `.ci/bochs` builds it: from source, with every optimization and without debugger.
 pub(crate) const BOCHS: &str = "Bochs (-O3)";
-/// Bochs as Debian packages it: with debugger and instrumentation.
-pub(crate) const BOCHS_DEBIAN: &str = "Bochs (Debian)";
 pub(crate) const OURS: [&str; 2] = ["xhv x86_64", "xhv aarch64"];
 pub(crate) const QEMU: [&str; 3] = [
     "QEMU system x86_64",
@@ -26,7 +24,7 @@ pub(crate) const QEMU: [&str; 3] = [
     "QEMU user aarch64",
 ];
 
-pub(crate) const MACHINES: [Machine; 8] = [
+pub(crate) const MACHINES: [Machine; 7] = [
     Machine {
         name: NATIVE,
         fewer: 1,
@@ -39,13 +37,8 @@ pub(crate) const MACHINES: [Machine; 8] = [
     },
     Machine {
         name: BOCHS,
-        fewer: 20,
-        command: Bench::bochs_optimized,
-    },
-    Machine {
-        name: BOCHS_DEBIAN,
-        fewer: 100,
-        command: |bench, kernel, work| bench.bochs("bochs".as_ref(), "sdl2", kernel, work),
+        fewer: 10,
+        command: Bench::bochs,
     },
     Machine {
         name: QEMU[0],
@@ -201,31 +194,21 @@ impl Bench {
         Ok(command)
     }
 
-    fn bochs_optimized(&self, kernel: &str, work: u64) -> Result<Command, String> {
-        let built = self
+    fn bochs(&self, kernel: &str, work: u64) -> Result<Command, String> {
+        let program = self
             .out
             .ancestors()
             .map(|folder| folder.join("bochs/bochs"))
             .find(|path| path.exists())
             .ok_or("not built: run .ci/bochs")?;
-        self.bochs(&built, "nogui", kernel, work)
-    }
-
-    fn bochs(
-        &self,
-        program: &Path,
-        display: &str,
-        kernel: &str,
-        work: u64,
-    ) -> Result<Command, String> {
         let bios = PathBuf::from("/usr/share/bochs/BIOS-bochs-latest");
         if !bios.exists() {
             return Err(format!("{}: not there (package bochsbios)", bios.display()));
         }
         let disk = self.disk(kernel, work)?;
-        let (settings, commands) = (self.out.join("bochsrc"), self.out.join("bochs.commands"));
+        let settings = self.out.join("bochsrc");
         let text = format!(
-            "config_interface: textconfig\ndisplay_library: {display}\nromimage: file={}\n\
+            "config_interface: textconfig\ndisplay_library: nogui\nromimage: file={}\n\
              vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\nmegs: 32\ncpu: model=corei7_haswell_4770, ips=100000000\n\
              clock: sync=none\nata0-master: type=disk, path={}, mode=flat, cylinders=2, heads=16, spt=63\nboot: disk\n\
              port_e9_hack: enabled=1\nlog: {}\nspeaker: enabled=0\n",
@@ -234,17 +217,8 @@ impl Bench {
             self.out.join("bochs.log").display()
         );
         std::fs::write(&settings, text).map_err(|why| why.to_string())?;
-        std::fs::write(&commands, "c\n").map_err(|why| why.to_string())?;
         let mut command = Command::new(program);
-        command
-            .env("SDL_VIDEODRIVER", "dummy")
-            .arg("-q")
-            .arg("-f")
-            .arg(settings);
-        if display == "sdl2" {
-            // Debian's has a debugger, which has to be told to go on.
-            command.arg("-rc").arg(commands);
-        }
+        command.arg("-q").arg("-f").arg(settings);
         Ok(command)
     }
 }

@@ -142,8 +142,8 @@ pub(crate) const PSTATE_D: u64 = 1 << 9;
 /// One CPU.
 #[derive(Debug)]
 pub(crate) struct Cpu {
-    /// X0 to X30, then [`SP`], [`ZERO`], [`SINK`].
-    pub(crate) x: [u64; 64],
+    /// X0 to X30, then [`SP`], [`ZERO`], [`SINK`]; the rest is not used (the length is such that no byte needs a check as index).
+    pub(crate) x: [u64; 256],
     /// Start of the running block; the exact program counter between blocks and when a step has trapped.
     pub(crate) pc: u64,
     pub(crate) flags: Flags,
@@ -200,7 +200,7 @@ impl Cpu {
         let view = View::new(shared.space.clone());
         let peer = shared.join(view.slot().clone());
         let mut cpu = Self {
-            x: [0; 64],
+            x: [0; 256],
             pc: 0,
             flags: Flags::from_bits(0),
             mode: Mode::default(),
@@ -243,13 +243,13 @@ impl Cpu {
     /// Reads a register by its index in [`Cpu::x`].
     #[inline(always)]
     pub(crate) fn get(&self, register: u8) -> u64 {
-        self.x[usize::from(register & 63)]
+        self.x[usize::from(register)]
     }
 
     /// Writes a register by its index in [`Cpu::x`].
     #[inline(always)]
     pub(crate) fn set(&mut self, register: u8, value: u64) {
-        self.x[usize::from(register & 63)] = value;
+        self.x[usize::from(register)] = value;
     }
 
     /// Address of the instruction that `op` belongs to.
