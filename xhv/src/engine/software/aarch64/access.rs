@@ -7,7 +7,7 @@ use super::cpu::{Cpu, Exception, Exit, Trap};
 use super::exception::class;
 use super::mmu::{Access, Fault, Translation, status};
 use crate::engine::software::dispatch::{Op, Path, Stop};
-use crate::engine::software::memory::{Fault as Stage2Fault, Scalar};
+use crate::engine::software::memory::{Fault as Stage2Fault, Kind, Scalar};
 use crate::memory::{PAGE, Permissions};
 
 /// Bits of the ISS of a data abort (Arm DDI 0487, D17.2.37).
@@ -181,8 +181,13 @@ impl Cpu {
                 return Err(self.alignment_fault(op, va));
             }
         } else if !self.debug.watching {
-            self.view
-                .fill(usize::from(regime), va, found.ipa, found.rights);
+            self.view.fill(
+                usize::from(regime),
+                va,
+                found.ipa,
+                found.rights,
+                Kind::default(),
+            );
         }
         if self.debug.watching {
             self.watch(op, va, size, access == Access::Write)?;

@@ -186,7 +186,7 @@ impl Cpu {
     pub(crate) fn flush_address(&mut self, va: u64) {
         let bits = self.context.largest[(va >> 55 & 1) as usize];
         if bits <= 12 {
-            self.view.flush_page(va);
+            self.view.flush_page(0, va);
             return;
         }
         // Tags of TLB entries may carry an address tag.
@@ -331,6 +331,7 @@ impl Cpu {
             rights: Rights {
                 read: data,
                 write: data && writable && (!clean || dirties),
+                execute: false,
             },
             device: attributes & 0xf0 == 0,
             attributes,
@@ -364,6 +365,7 @@ fn untranslated(context: &Context, va: u64) -> Result<Translation, Fault> {
         rights: Rights {
             read: true,
             write: true,
+            execute: false,
         },
         device: true,
         attributes: 0,

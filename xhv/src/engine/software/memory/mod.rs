@@ -15,4 +15,4 @@ mod view;
 pub(crate) use host::Scalar;
 pub(crate) use map::{Fault, Mapping};
 pub(crate) use space::{AddressSpace, Attention, Slot, StaleCode};
-pub(crate) use view::{Rights, View, lines_of};
+pub(crate) use view::{Kind, Rights, SPACES, View, lines_of};

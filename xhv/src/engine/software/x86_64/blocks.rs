@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
-use super::cpu::{Cpu, RIP};
+use super::contexts::{Context, Fetched};
+use super::cpu::{Cpu, Cr, RIP};
 use super::decode::Assembler;
 use super::mmu::{Access, Ept};
 use crate::engine::software::dispatch::{Block, Chain, Links, Near, Start, Stop};
@@ -20,8 +21,6 @@ use crate::memory::{Memory, PAGE, Permissions};
 
 /// Instructions in a block at most.
 const LONGEST: u8 = 64;
-/// Contexts of code whose keys are remembered, a power of two.
-const CONTEXTS: usize = 8;
 /// Blocks kept at most; then all are dropped.
 const MOST: usize = 1 << 16;
 /// Longest x86 instruction in bytes.
@@ -49,34 +48,6 @@ struct Key {
     decode: u32,
     /// Where the second page lies, of an instruction on two.
     second: Option<(usize, u64)>,
-}
-
-/// What the way from RIP to a block depends on, besides translations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Context {
-    cs_base: u64,
-    cs_end: u64,
-    decode: u32,
-    user: bool,
-}
-
-/// Numbers contexts for the jump cache: a context keeps its number as long as no translation is forgotten and it is remembered.
-#[derive(Debug, Default)]
-pub(crate) struct Contexts {
-    known: [(Context, u64); CONTEXTS],
-    last: u64,
-}
-
-impl Contexts {
-    fn key(&mut self, context: Context) -> u64 {
-        let mixed = context.cs_base >> 4 ^ u64::from(context.decode) ^ u64::from(context.user) << 1;
-        let known = &mut self.known[(mixed ^ mixed >> 7) as usize % CONTEXTS];
-        if known.1 == 0 || known.0 != context {
-            self.last += 1;
-            *known = (context, self.last);
-        }
-        known.1
-    }
 }
 
 /// A page with decoded code. Holding its memory keeps [`Memory::id`] from being used again.
@@ -185,8 +156,12 @@ impl Blocks {
         if cpu.rip >= cpu.mode.cs_end || cpu.mode.cs_end == !0 && !cpu.is_canonical(linear) {
             return Err(cpu.gp(0));
         }
+        if !single && let Some(index) = self.find_known(cpu, linear) {
+            return Ok(Found::Kept(index));
+        }
         let access = cpu.fetch_access();
-        let gpa = cpu.translate(linear, access)?;
+        let (gpa, kind) = cpu.translate_kind(linear, access)?;
+        let page = Fetched { linear, kind };
         let (memory, offset) = match cpu.view.locate(gpa, Permissions::EXECUTE) {
             Ok(mapping) => (&mapping.memory, mapping.offset + (gpa - mapping.gpa)),
             Err(fault) => return Err(cpu.ept_violation(fault, Ept::data(linear, access))),
@@ -202,7 +177,7 @@ impl Blocks {
                 .as_ref()
                 .is_some_and(|code| code.fits(cpu));
             if fits {
-                self.note_jump(cpu, index);
+                self.note_jump(cpu, index, &[page]);
                 return Ok(Found::Kept(index));
             }
             // The code segment ends inside the block.
@@ -212,14 +187,37 @@ impl Blocks {
             return self.make_once(cpu, linear, gpa);
         }
         let memory = memory.clone();
-        self.make(cpu, linear, gpa, key, memory)
+        self.make(cpu, gpa, page, key, memory)
     }
 
-    /// From now on the jump cache leads from RIP to the block.
-    fn note_jump(&mut self, cpu: &mut Cpu, index: u32) {
+    /// Finds a block by what the TLB knows of the page that it lies in, without a walk.
+    fn find_known(&mut self, cpu: &mut Cpu, linear: u64) -> Option<u32> {
+        let (memory, offset, kind) = cpu.view.code_at(cpu.mode.regime, linear)?;
+        let key = Key {
+            memory: memory.id(),
+            offset,
+            decode: cpu.mode.decode,
+            second: None,
+        };
+        let &index = self.index.get(&key)?;
+        let code = self.codes[index as usize].as_ref()?;
+        if !code.fits(cpu) {
+            return None;
+        }
+        self.note_jump(cpu, index, &[Fetched { linear, kind }]);
+        Some(index)
+    }
+
+    /// From now on the jump cache leads from RIP to the block, which lies in these pages.
+    fn note_jump(&mut self, cpu: &mut Cpu, index: u32, pages: &[Fetched]) {
         let Some(Some(code)) = self.codes.get_mut(index as usize) else {
             return;
         };
+        for &page in pages {
+            if cpu.contexts.note(cpu.mode.cpl == 3, page) {
+                cpu.update_code_key(false);
+            }
+        }
         let slot = slot(cpu.rip);
         cpu.jumps.put(slot, cpu.rip, cpu.code_key, &code.block);
         if !code.slots.contains(&slot) {
@@ -231,18 +229,19 @@ impl Blocks {
     fn make(
         &mut self,
         cpu: &mut Cpu,
-        linear: u64,
         gpa: u64,
+        page: Fetched,
         key: Key,
         memory: Memory,
     ) -> Result<Found, Stop> {
+        let linear = page.linear;
         if self.index.len() >= MOST {
             self.clear(cpu);
         }
         loop {
             let fetched = self.fetch(cpu, linear, gpa)?;
             let Some(code) = assemble(cpu, &self.bytes[..fetched], false) else {
-                return self.make_crossing(cpu, linear, gpa, key, memory);
+                return self.make_crossing(cpu, gpa, page, key, memory);
             };
             let len = code.len;
             let first = match cpu.view.mark_code(gpa, len) {
@@ -270,7 +269,7 @@ impl Blocks {
             }
             let index = self.keep(key, code);
             self.note_page(key, key.offset, len, memory);
-            self.note_jump(cpu, index);
+            self.note_jump(cpu, index, &[page]);
             return Ok(Found::Kept(index));
         }
     }
@@ -279,18 +278,26 @@ impl Blocks {
     fn make_crossing(
         &mut self,
         cpu: &mut Cpu,
-        linear: u64,
         gpa: u64,
+        page: Fetched,
         key: Key,
         memory: Memory,
     ) -> Result<Found, Stop> {
+        let linear = page.linear;
         let room = PAGE - linear % PAGE;
         if room >= INSTRUCTION || cpu.mode.cs_end - cpu.rip <= room {
             return self.make_once(cpu, linear, gpa);
         }
         let access = cpu.fetch_access();
         let behind = linear.wrapping_add(room) & cpu.mode.linear_mask;
-        let next = cpu.translate(behind, access)?;
+        let (next, kind) = cpu.translate_kind(behind, access)?;
+        let pages = [
+            page,
+            Fetched {
+                linear: behind,
+                kind,
+            },
+        ];
         let (memory2, offset2) = match cpu.view.locate(next, Permissions::EXECUTE) {
             Ok(mapping) => (
                 mapping.memory.clone(),
@@ -303,7 +310,7 @@ impl Blocks {
             ..key
         };
         if let Some(&index) = self.index.get(&key) {
-            self.note_jump(cpu, index);
+            self.note_jump(cpu, index, &pages);
             return Ok(Found::Kept(index));
         }
         // Marked before they are read: nobody can change them unnoticed.
@@ -325,7 +332,7 @@ impl Blocks {
         let index = self.keep(key, code);
         self.note_page(key, key.offset, room, memory);
         self.note_page(key, offset2, len - room, memory2);
-        self.note_jump(cpu, index);
+        self.note_jump(cpu, index, &pages);
         Ok(Found::Kept(index))
     }
 
@@ -490,7 +497,7 @@ impl Cpu {
     /// Finds the key of the code that runs: after a change of what [`Context`] has, or when translations were `forgotten`.
     pub(crate) fn update_code_key(&mut self, forgotten: bool) {
         if forgotten {
-            self.contexts.known = Default::default();
+            self.contexts.forget_all(self.cr4 & Cr::CR4_PGE != 0);
         }
         self.code_key = self.contexts.key(Context {
             cs_base: self.mode.cs_base,

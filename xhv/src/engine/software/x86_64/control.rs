@@ -193,12 +193,8 @@ impl Cpu {
         if self.mode.paging == Paging::Pae {
             self.load_pdptes(value)?;
         }
-        let same = self.cr3 == value;
         self.cr3 = value;
-        // The TLB does not tell address spaces apart: only a reload that keeps everything may keep it.
-        if !(keep && same) {
-            self.flush_tlb();
-        }
+        self.switch_space(keep);
         Ok(())
     }
 
@@ -220,9 +216,6 @@ impl Cpu {
         }
         self.cr4 = value;
         self.update_mode();
-        if changed & Cr::CR4_PCIDE != 0 {
-            self.flush_tlb();
-        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `mode` derives from this state what decoding and memory access depend on, `access` and `mmu` reach guest memory.
 
-use super::blocks::Contexts;
+use super::contexts::Contexts;
 use super::flags::{Flags, Rflags};
 use super::mode::{Mode, Span};
 use super::{fpu, msr, vmx};
@@ -281,10 +281,6 @@ pub(crate) struct Cpu {
     pub(crate) links: Links<Self>,
     pub(crate) code_key: u64,
     pub(crate) contexts: Contexts,
-    /// What has to be flushed: counts up whenever translations are forgotten.
-    pub(crate) translations: u32,
-    /// A bit for each hashed 2 MiB of linear addresses that a larger page than 4 KiB was entered into the TLB for.
-    pub(crate) large: [u64; 16],
     /// Seed of RDRAND and RDSEED; zero takes the host's generator.
     pub(crate) seed: u64,
 }
@@ -355,8 +351,6 @@ impl Cpu {
             links: Links::default(),
             code_key: 0,
             contexts: Contexts::default(),
-            translations: 0,
-            large: [0; 16],
             seed: 0,
         };
         cpu.lazy.set_value(Rflags::ONE);

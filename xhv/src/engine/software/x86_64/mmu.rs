@@ -3,7 +3,7 @@
 use super::cpu::{Cpu, Cr, Exit};
 use super::mode::{Mode, Paging, Regime};
 use crate::engine::software::dispatch::Stop;
-use crate::engine::software::memory::{Fault, Rights};
+use crate::engine::software::memory::{Fault, Kind, Rights};
 use crate::memory::{PAGE, Permissions};
 
 /// Physical-address width in bits that the engine models.
@@ -85,6 +85,7 @@ const US: u64 = 1 << 2;
 const A: u64 = 1 << 5;
 const D: u64 = 1 << 6;
 const PS: u64 = 1 << 7;
+const G: u64 = 1 << 8;
 const XD: u64 = 1 << 63;
 
 /// A page as the paging structures describe it.
@@ -96,6 +97,8 @@ struct Page {
     us: bool,
     xd: bool,
     dirty: bool,
+    /// G of the last entry.
+    global: bool,
     key: u8,
     /// log2 of the page size.
     shift: u32,
@@ -120,9 +123,22 @@ impl Mode {
 impl Cpu {
     /// The guest-physical address behind a linear one, for an access that has passed segmentation; enters it into the TLB.
     pub(crate) fn translate(&mut self, linear: u64, access: Access) -> Result<u64, Stop> {
+        self.translate_kind(linear, access).map(|(gpa, _)| gpa)
+    }
+
+    /// The same, with what else is known of the translation.
+    pub(crate) fn translate_kind(
+        &mut self,
+        linear: u64,
+        access: Access,
+    ) -> Result<(u64, Kind), Stop> {
         let page = match self.walk(linear, access, true) {
             Ok(page) => page,
-            Err(WalkError::Page(error)) => return Err(self.pf(linear, error)),
+            Err(WalkError::Page(error)) => {
+                // A page fault invalidates as well what the TLB has for the page (Intel SDM vol. 3, 5.10.4.1).
+                self.invalidate_page(self.pcid(), linear);
+                return Err(self.pf(linear, error));
+            }
             Err(WalkError::Table(fault, write)) => {
                 return Err(self.ept_violation(fault, Ept::table(linear, access, write)));
             }
@@ -131,14 +147,15 @@ impl Cpu {
             let exit = super::vcpu_apic::apic_access(self, page.gpa, linear, access);
             return Err(self.exit(exit));
         }
-        if page.shift > 12 {
-            self.note_large(linear);
-        }
-        self.fill(linear, &page);
-        Ok(page.gpa)
+        let kind = Kind {
+            global: page.global && self.cr4 & Cr::CR4_PGE != 0,
+            large: page.shift > 12,
+        };
+        self.fill(linear, &page, kind);
+        Ok((page.gpa, kind))
     }
 
-    fn fill(&mut self, linear: u64, page: &Page) {
+    fn fill(&mut self, linear: u64, page: &Page, kind: Kind) {
         if self.mode.watch && self.is_watched_page(linear) {
             return;
         }
@@ -150,16 +167,18 @@ impl Cpu {
             Regime::USER => Rights {
                 read: page.us && !no_read,
                 write: page.us && page.rw && page.dirty && !no_write && !no_read,
+                execute: page.us && !page.xd,
             },
             _ => {
                 let shut = regime == Regime::SMAP && page.us;
                 Rights {
                     read: !shut && !no_read,
                     write: !shut && (page.rw || !wp) && page.dirty && !(no_write && wp) && !no_read,
+                    execute: !page.xd && !(page.us && self.cr4 & Cr::CR4_SMEP != 0),
                 }
             }
         };
-        self.view.fill(regime, linear, page.gpa, rights);
+        self.view.fill(regime, linear, page.gpa, rights, kind);
     }
 
     /// What the protection key of a user page takes away: reading, and (for writes with CR0.WP or from user mode) writing.
@@ -182,6 +201,7 @@ impl Cpu {
                     us: true,
                     xd: false,
                     dirty: true,
+                    global: false,
                     key: 0,
                     shift: 12,
                 });
@@ -417,49 +437,9 @@ impl Page {
             us: flags & US != 0,
             xd: flags & XD != 0,
             dirty: false,
+            global: entry & G != 0,
             key: (entry >> 59 & 15) as u8,
             shift,
         }
     }
-}
-
-/// Forgetting translations.
-impl Cpu {
-    /// Forgets all translations: MOV to CR3, changes of paging modes.
-    pub(crate) fn flush_tlb(&mut self) {
-        self.view.flush();
-        self.forget_derived();
-    }
-
-    /// What was derived from translations has to go: after [`Cpu::flush_tlb`] or a refresh of the view.
-    pub(crate) fn forget_derived(&mut self) {
-        self.large = [0; 16];
-        self.translations_forgotten();
-    }
-
-    fn translations_forgotten(&mut self) {
-        self.translations = self.translations.wrapping_add(1);
-        self.update_code_key(true);
-    }
-
-    /// INVLPG: forgets the page of `linear`, whatever its size.
-    pub(crate) fn invalidate_page(&mut self, linear: u64) {
-        let (word, bit) = large_bit(linear);
-        if self.large[word] & bit != 0 {
-            self.view.flush_pages(|va| va >> 30 == linear >> 30);
-        } else {
-            self.view.flush_page(linear);
-        }
-        self.translations_forgotten();
-    }
-
-    fn note_large(&mut self, linear: u64) {
-        let (word, bit) = large_bit(linear);
-        self.large[word] |= bit;
-    }
-}
-
-fn large_bit(linear: u64) -> (usize, u64) {
-    let number = linear >> 30;
-    ((number >> 6 & 15) as usize, 1 << (number & 63))
 }

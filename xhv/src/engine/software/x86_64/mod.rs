@@ -3,9 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `cpu`, `flags`, `mode` | the state, and what is derived from it |
-//! | `access`, `mmu`, `debug` | segment checks, paging, data breakpoints |
+//! | `access`, `mmu`, `tlb`, `debug` | segment checks, paging, invalidation of translations, data breakpoints |
 //! | `decode/`, `exec/` | instructions into operations; a file for each family |
-//! | `blocks`, `run` | decoded blocks and the loop that runs them |
+//! | `blocks`, `contexts`, `run` | decoded blocks, the keys they are found by, and the loop that runs them |
 //! | `vm`, `vcpu`, `vcpu_apic`, `register` | the seam's functions |
 //! | `vmx/` | VMCS, entry, exit, capabilities |
 //! | `events`, `deliver` | what happens between instructions; delivery through the IDT |
@@ -17,6 +17,7 @@
 pub(crate) mod access;
 pub(crate) mod apic;
 pub(crate) mod blocks;
+pub(crate) mod contexts;
 pub(crate) mod control;
 pub(crate) mod cpu;
 pub(crate) mod cpuid;
@@ -33,6 +34,8 @@ mod guest;
 #[cfg(test)]
 mod hostile;
 pub(crate) mod interrupt;
+#[cfg(test)]
+mod invalidation;
 pub(crate) mod io;
 pub(crate) mod iret;
 pub(crate) mod mmu;
@@ -62,6 +65,7 @@ pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
+pub(crate) mod tlb;
 pub(crate) mod transfer;
 pub(crate) mod vcpu;
 mod vcpu_apic;

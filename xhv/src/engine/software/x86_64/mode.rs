@@ -116,7 +116,7 @@ pub(crate) struct Mode {
 
 impl Cpu {
     /// Derives anew what depends on control registers, RFLAGS, segment registers, DR7, PKRU and EFER: to be called after a change of
-    /// any of them. Forgets translations if the change asks for it; a write to CR3 has to ask for itself: [`Cpu::flush_tlb`].
+    /// any of them. Forgets translations if the change asks for it; a write to CR3 has to ask for itself: [`Cpu::switch_space`].
     pub(crate) fn update_mode(&mut self) {
         let flags = self.lazy.system;
         let (cs, ss) = (&self.seg[Seg::Cs as usize], &self.seg[Seg::Ss as usize]);
@@ -230,6 +230,7 @@ impl Cpu {
                     | Cr::CR4_PAE
                     | Cr::CR4_PGE
                     | Cr::CR4_LA57
+                    | Cr::CR4_PCIDE
                     | Cr::CR4_SMEP
                     | Cr::CR4_SMAP
                     | Cr::CR4_PKE),

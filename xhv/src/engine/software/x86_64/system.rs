@@ -265,11 +265,12 @@ fn invlpg(cpu: &mut Cpu, op: &Operation) -> Done {
         return Err(cpu.exit(exit_of(op, reason::INVLPG, linear)));
     }
     if cpu.mode.code != Size::Bits64 || cpu.is_canonical(linear) {
-        cpu.invalidate_page(linear);
+        cpu.invalidate_page(cpu.pcid(), linear);
     }
     Ok(Flow::Next)
 }
 
+/// INVPCID (SDM vol. 2): individual address, single context, all contexts with global translations, all contexts.
 fn invpcid(cpu: &mut Cpu, op: &Operation) -> Done {
     if !cpu.vmx.on2(secondary::INVPCID) {
         return Err(cpu.ud());
@@ -284,20 +285,23 @@ fn invpcid(cpu: &mut Cpu, op: &Operation) -> Done {
     let (offset, seg) = (cpu.ea(op), cpu.seg_of(op));
     let low = cpu.load::<Slow, u64>(seg, offset)?;
     let high = cpu.load::<Slow, u64>(seg, offset.wrapping_add(8))?;
-    let pcids = cpu.cr4 & Cr::CR4_PCIDE != 0;
-    let bad = match kind {
-        0 => low >> 12 != 0 || !cpu.is_canonical(high) || !pcids && low != 0,
-        1 => low >> 12 != 0 || !pcids && low != 0,
-        2 | 3 => false,
-        _ => true,
-    };
+    let tagged = low == 0 || cpu.cr4 & Cr::CR4_PCIDE != 0;
+    let bad = low >> 12 != 0
+        || match kind {
+            0 => !tagged || !cpu.is_canonical(high),
+            1 => !tagged,
+            2 | 3 => false,
+            _ => true,
+        };
     if bad {
         return Err(cpu.gp(0));
     }
-    // The TLB does not tell address spaces apart.
+    let pcid = low as u16;
     match kind {
-        0 => cpu.invalidate_page(high),
-        _ => cpu.flush_tlb(),
+        0 => cpu.invalidate_page(pcid, high),
+        1 => cpu.flush_local(Some(pcid)),
+        2 => cpu.flush_tlb(),
+        _ => cpu.flush_local(None),
     }
     Ok(Flow::Next)
 }

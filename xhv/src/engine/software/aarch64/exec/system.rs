@@ -12,6 +12,7 @@ use super::super::shared::Invalidation;
 use super::super::sysreg::Reg;
 use super::Plain;
 use crate::engine::software::dispatch::{Flow, Op, Path, Step, Stop};
+use crate::engine::software::memory::Kind;
 use crate::memory::Permissions;
 
 /// Bytes that DC ZVA clears.
@@ -384,7 +385,8 @@ impl Step<Cpu> for ZeroBlock {
             stored.map_err(|fault| cpu.stage2_data(op, va, Access::Write, fault))?;
         }
         if !cpu.debug.watching {
-            cpu.view.fill(regime, va, found.ipa, found.rights);
+            cpu.view
+                .fill(regime, va, found.ipa, found.rights, Kind::default());
         }
         Ok(Flow::Next)
     }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // Dereferences the TLB's host addresses: the head of `Tlb` says why they are good.
 
 use super::super::host::{Scalar, update};
+use super::tlb::{Entry, Kind};
 use super::{BESIDE_CODE, REGIMES, View, lines_of, page_of_last};
 use crate::memory::{Memory, PAGE};
 
@@ -43,9 +44,8 @@ impl View {
         let host = entry.addend.wrapping_add(va as usize);
         // SAFETY: first and last byte lie in the page of the entry, which is live host memory (invariant of `Tlb`).
         unsafe { T::store(core::ptr::with_exposed_provenance_mut(host), value) };
-        let memory: *const Memory = core::ptr::with_exposed_provenance(entry.memory);
-        // SAFETY: it lies in the view's current map, which does not change as long as there is an entry (invariant of `Tlb`).
-        let memory = unsafe { &*memory };
+        // SAFETY: the entry is one of the view's.
+        let memory = unsafe { memory_of(entry) };
         let offset = (host - memory.as_ptr().addr()) as u64;
         let hit = memory.code_lines(offset) & lines_of(offset % PAGE, T::SIZE) != 0;
         Some(hit && memory.written(offset, T::SIZE))
@@ -187,4 +187,36 @@ impl View {
         }
         Some(())
     }
+
+    /// Where the code at a virtual address lies, if the TLB knows that it may be fetched: a memory and an offset in it.
+    pub(crate) fn code_at(&self, regime: usize, va: u64) -> Option<(&Memory, u64, Kind)> {
+        let (entry, kind) = self.tlbs[regime % REGIMES].executable(va)?;
+        // SAFETY: the entry is one of the view's.
+        let memory = unsafe { memory_of(entry) };
+        let host = entry.addend.wrapping_add(va as usize);
+        Some((memory, (host - memory.as_ptr().addr()) as u64, kind))
+    }
+
+    /// Some page of the current map has got decoded code: stores to such pages hit no more, in any address space.
+    pub(super) fn notice_code(&mut self) {
+        let notice = |entry: &mut Entry| {
+            let host = entry.addend.wrapping_add(entry.write as usize);
+            // SAFETY: the entry is one of the view's.
+            let memory = unsafe { memory_of(entry) };
+            if memory.code_lines((host - memory.as_ptr().addr()) as u64) != 0 {
+                entry.write |= BESIDE_CODE;
+            }
+        };
+        self.tables().for_each(|(_, tlb)| tlb.each_writable(notice));
+    }
+}
+
+/// The memory that the page of an entry belongs to.
+///
+/// # Safety
+/// The entry has a tag and is in a TLB of a view, whose map must not change while the answer is used.
+unsafe fn memory_of(entry: &Entry) -> &Memory {
+    let memory: *const Memory = core::ptr::with_exposed_provenance(entry.memory);
+    // SAFETY: it lies in the view's current map, which does not change as long as there is an entry (invariant of `Tlb`).
+    unsafe { &*memory }
 }

@@ -10,12 +10,15 @@ mod guest;
 mod physical;
 #[cfg(test)]
 mod tests;
+mod tlb;
 
 use std::sync::{Arc, Weak};
 
 use super::map::{Fault, Map};
 use super::space::{AddressSpace, Attention, Slot};
 use crate::memory::{CODE_LINE, CodeWatcher, PAGE, Permissions};
+use tlb::{Entry, Parked, Space, Tlb, tables};
+pub(crate) use tlb::{Kind, SPACES};
 
 /// How many independent TLBs a view has: translation regimes that a CPU switches between (user, supervisor, …).
 pub(crate) const REGIMES: usize = 4;
@@ -26,45 +29,6 @@ const NOTHING: u64 = !0;
 /// In a write tag: the page holds decoded code.
 const BESIDE_CODE: u64 = 1;
 
-#[derive(Clone, Copy)]
-#[repr(align(32))]
-struct Entry {
-    read: u64,
-    /// With [`BESIDE_CODE`] on pages that hold code.
-    write: u64,
-    /// Host address of the page less its virtual address.
-    addend: usize,
-    /// Address of the [`Memory`] that the page belongs to.
-    memory: usize,
-}
-
-const EMPTY: Entry = Entry {
-    read: NOTHING,
-    write: NOTHING,
-    addend: 0,
-    memory: 0,
-};
-
-/// A direct-mapped TLB.
-///
-/// Invariant: a tag that is not `NOTHING` belongs to a page of host memory that the view's current map holds a
-/// [`Memory`] for, at the address in the entry. Entries are made by [`View::fill`] only, from that map, and all are dropped when it is replaced. Who wants
-/// memory out of the map waits for that in [`AddressSpace`].
-struct Tlb {
-    entries: Box<[Entry; ENTRIES]>,
-}
-
-impl Tlb {
-    #[inline(always)]
-    fn entry(&self, va: u64) -> &Entry {
-        &self.entries[(va / PAGE) as usize % ENTRIES]
-    }
-
-    fn flush(&mut self) {
-        self.entries.fill(EMPTY);
-    }
-}
-
 /// What a translation regime allows on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Rights {
@@ -72,6 +36,8 @@ pub(crate) struct Rights {
     pub(crate) read: bool,
     /// Stores; false as well while a store still has to be noticed, for example to set a dirty bit.
     pub(crate) write: bool,
+    /// Fetches of code by [`View::code_at`], which a CPU need not use.
+    pub(crate) execute: bool,
 }
 
 /// One vCPU's view of guest memory.
@@ -81,7 +47,11 @@ pub(crate) struct View {
     watcher: Weak<dyn CodeWatcher>,
     map: Arc<Map>,
     epoch: u64,
+    /// The current address space's.
     tlbs: [Tlb; REGIMES],
+    space_now: Space,
+    /// Those of other address spaces, the one that was current last at the end.
+    parked: Vec<Parked>,
 }
 
 impl core::fmt::Debug for View {
@@ -112,9 +82,6 @@ impl View {
         let slot = space.join();
         let watcher: Weak<dyn CodeWatcher> =
             Arc::downgrade(&(slot.clone() as Arc<dyn CodeWatcher>));
-        let tlbs = core::array::from_fn(|_| Tlb {
-            entries: Box::new([EMPTY; ENTRIES]),
-        });
         let (map, epoch) = (space.current(), 0);
         Self {
             space,
@@ -122,7 +89,9 @@ impl View {
             watcher,
             map,
             epoch,
-            tlbs,
+            tlbs: tables(),
+            space_now: Space::default(),
+            parked: Vec::new(),
         }
     }
 
@@ -149,49 +118,104 @@ impl View {
     }
 
     /// Takes the current map; to be called between blocks when [`Attention::MAP`] is set. Answers whether it was a new one:
-    /// then the TLB is empty, and what the CPU derived from translations has to go too.
+    /// then the TLB is empty, and what the CPU derived from translations has to go too. If it is the old one, some page has got decoded
+    /// code, and stores to it hit no more.
     pub(crate) fn refresh(&mut self) -> bool {
         self.slot.take(Attention::MAP);
         let epoch = self.space.epoch();
         if epoch == self.epoch {
             return false;
         }
-        self.flush();
-        self.map = self.space.current();
+        let map = self.space.current();
+        let replaced = !Arc::ptr_eq(&map, &self.map);
+        if replaced {
+            self.flush();
+            self.map = map;
+        } else {
+            self.notice_code();
+        }
         self.epoch = epoch;
         self.slot.seen(epoch);
-        true
+        replaced
     }
 
-    /// Forgets all translations.
-    pub(crate) fn flush(&mut self) {
-        self.tlbs.iter_mut().for_each(Tlb::flush);
+    /// The tables of all address spaces, with their tags.
+    fn tables(&mut self) -> impl Iterator<Item = (u16, &mut Tlb)> {
+        let parked = self.parked.iter_mut();
+        let parked = parked.map(|parked| (parked.space.tag, &mut parked.tlbs));
+        core::iter::once((self.space_now.tag, &mut self.tlbs))
+            .chain(parked)
+            .flat_map(|(tag, tlbs)| tlbs.iter_mut().map(move |tlb| (tag, tlb)))
     }
 
-    /// Forgets the translation of one 4 KiB page in all regimes.
-    pub(crate) fn flush_page(&mut self, va: u64) {
-        for tlb in &mut self.tlbs {
-            tlb.entries[(va / PAGE) as usize % ENTRIES] = EMPTY;
+    /// Makes the address space with a tag the current one, with the translations that are still known of it. Answers its number, and
+    /// whether it is new: then it knows none, and another address space may have had the number.
+    pub(crate) fn switch(&mut self, tag: u16) -> (usize, bool) {
+        if tag == self.space_now.tag {
+            return (self.space_now.number, false);
         }
-    }
-
-    /// Forgets the translations of pages whose address `gone` picks.
-    pub(crate) fn flush_pages(&mut self, gone: impl Fn(u64) -> bool) {
-        for entry in self.tlbs.iter_mut().flat_map(|tlb| tlb.entries.iter_mut()) {
-            if [entry.read, entry.write]
-                .iter()
-                .any(|&tag| tag != NOTHING && gone(tag))
-            {
-                *entry = EMPTY;
+        let known = self.parked.iter().position(|it| it.space.tag == tag);
+        let mut next = match known {
+            Some(at) => self.parked.remove(at),
+            None if self.parked.len() + 1 < SPACES => Parked {
+                space: Space {
+                    number: self.parked.len() + 1,
+                    tag,
+                },
+                tlbs: tables(),
+            },
+            None => {
+                // The one that has not been current for the longest time makes room.
+                let mut oldest = self.parked.remove(0);
+                oldest.tlbs.iter_mut().for_each(Tlb::flush);
+                oldest.space.tag = tag;
+                oldest
             }
+        };
+        core::mem::swap(&mut self.tlbs, &mut next.tlbs);
+        core::mem::swap(&mut self.space_now, &mut next.space);
+        self.parked.push(next);
+        (self.space_now.number, known.is_none())
+    }
+
+    /// The number of the address space with a tag, if translations of it are kept.
+    pub(crate) fn space_of(&self, tag: u16) -> Option<usize> {
+        let parked = self.parked.iter().map(|parked| parked.space);
+        core::iter::once(self.space_now)
+            .chain(parked)
+            .find(|space| space.tag == tag)
+            .map(|space| space.number)
+    }
+
+    /// Forgets all translations of all address spaces.
+    pub(crate) fn flush(&mut self) {
+        self.tables().for_each(|(_, tlb)| tlb.flush());
+    }
+
+    /// Forgets all translations but the global ones: of the address space with a tag, or of all.
+    pub(crate) fn flush_local(&mut self, tag: Option<u16>) {
+        self.tables()
+            .filter(|&(of, _)| tag.is_none_or(|tag| tag == of))
+            .for_each(|(_, tlb)| tlb.flush_local());
+    }
+
+    /// Forgets the translation of one page in all regimes: that of the address space with a tag, and global ones of all.
+    pub(crate) fn flush_page(&mut self, tag: u16, va: u64) {
+        for (of, tlb) in self.tables() {
+            tlb.flush_page(va, of != tag);
         }
     }
 
-    /// Enters the page of `va` into a TLB: it is the guest-physical page of `gpa`, with at most `rights`.
+    /// Forgets the translations of pages whose address `gone` picks, in all address spaces.
+    pub(crate) fn flush_pages(&mut self, gone: impl Fn(u64) -> bool) {
+        self.tables().for_each(|(_, tlb)| tlb.flush_pages(&gone));
+    }
+
+    /// Enters the page of `va` into a TLB of the current address space: it is the guest-physical page of `gpa`, with at most `rights`.
     ///
     /// Rights that the mapping does not give are left out silently: the access that needs them will miss again, and
     /// [`View::locate`] says what is wrong with it. Nothing happens where nothing is mapped.
-    pub(crate) fn fill(&mut self, regime: usize, va: u64, gpa: u64, rights: Rights) {
+    pub(crate) fn fill(&mut self, regime: usize, va: u64, gpa: u64, rights: Rights, kind: Kind) {
         let Some(range) = self.map.find(gpa) else {
             return;
         };
@@ -218,7 +242,8 @@ impl View {
             addend: host.wrapping_sub(page as usize),
             memory: core::ptr::from_ref(&range.memory).expose_provenance(),
         };
-        self.tlbs[regime % REGIMES].entries[(va / PAGE) as usize % ENTRIES] = entry;
+        let execute = rights.execute && allowed.contains(Permissions::EXECUTE);
+        self.tlbs[regime % REGIMES].put(va, entry, execute, kind);
     }
 
     /// Copies bytes to decode from the page of `gpa`, up to its end at most; answers how many.

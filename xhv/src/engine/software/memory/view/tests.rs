@@ -7,6 +7,7 @@ use crate::memory::Memory;
 const RWX: Rights = Rights {
     read: true,
     write: true,
+    execute: true,
 };
 
 fn view(pages: u64) -> (View, Memory) {
@@ -30,7 +31,7 @@ fn hits_stay_in_their_page() {
     let (mut view, memory) = view(4);
     memory.write(0xffc, &0x1122_3344_u32.to_le_bytes()).unwrap();
     assert_eq!(view.load::<u32>(0, 0x5ffc), None);
-    view.fill(0, 0x5000, 0x1_0000, RWX);
+    view.fill(0, 0x5000, 0x1_0000, RWX, Kind::default());
     assert_eq!(view.load::<u32>(0, 0x5ffc), Some(0x1122_3344));
     assert_eq!(view.load::<u32>(0, 0x5ffd), None, "leaves the page");
     assert_eq!(view.load::<u32>(1, 0x5ffc), None, "another regime");
@@ -45,15 +46,15 @@ fn hits_stay_in_their_page() {
         None,
         "ends in the page, starts before"
     );
-    view.flush_page(0x5123);
+    view.flush_page(0, 0x5123);
     assert_eq!(view.load::<u32>(0, 0x5ffc), None);
 }
 
 #[test]
 fn the_last_page_of_the_address_space() {
     let (mut view, _memory) = view(4);
-    view.fill(0, !0xfff, 0x1_0000, RWX);
-    view.fill(0, 0, 0x1_1000, RWX);
+    view.fill(0, !0xfff, 0x1_0000, RWX, Kind::default());
+    view.fill(0, 0, 0x1_1000, RWX, Kind::default());
     assert_eq!(view.load::<u8>(0, !0), Some(0));
     assert_eq!(view.load::<u16>(0, !0), None);
 }
@@ -83,14 +84,18 @@ fn physical_accesses_fault_at_the_end() {
 #[test]
 fn code_cannot_be_written_unnoticed() {
     let (mut view, memory) = view(4);
-    view.fill(0, 0, 0x1_0000, RWX);
+    view.fill(0, 0, 0x1_0000, RWX, Kind::default());
     assert!(view.can_store(0, 0, 8));
     assert_eq!(view.mark_code(0x1_0040, 3), Ok(true));
-    assert!(
-        view.refresh(),
+    assert_ne!(
+        view.slot().attention() & Attention::MAP,
+        0,
         "a shoot-down reaches the vCPU that asked for it too"
     );
-    view.fill(0, 0, 0x1_0000, RWX);
+    assert!(!view.refresh(), "the map is the same");
+    assert!(!view.can_store(0, 0, 8), "the page has code now");
+    assert_eq!(view.store_beside_code(0, 0, 0_u8), Some(false));
+    view.fill(0, 0, 0x1_0000, RWX, Kind::default());
     assert!(!view.can_store(0, 0, 8));
     assert_eq!(view.load::<u8>(0, 0), Some(0));
     view.store_physical(0x1_0000, 1_u8).unwrap();
@@ -107,7 +112,7 @@ fn code_cannot_be_written_unnoticed() {
 #[test]
 fn unmap_waits_for_running_vcpus() {
     let (mut view, _memory) = view(4);
-    view.fill(0, 0, 0x1_0000, RWX);
+    view.fill(0, 0, 0x1_0000, RWX, Kind::default());
     let space = view.space().clone();
     let unmap = std::thread::spawn(move || space.unmap(0x1_0000, 0x1000));
     while view.slot().attention() & Attention::MAP == 0 {
@@ -130,7 +135,7 @@ fn unmap_waits_for_running_vcpus() {
 #[test]
 fn copies_repeat_as_string_instructions_do() {
     let (mut view, memory) = view(4);
-    view.fill(0, 0, 0x1_0000, RWX);
+    view.fill(0, 0, 0x1_0000, RWX, Kind::default());
     memory.write(0, &[1, 2, 3]).unwrap();
     assert_eq!(view.copy(0, 1, 0, 4, 1), Some(()));
     assert_eq!(view.load::<u64>(0, 0), Some(0x01_0101_0101));
@@ -144,11 +149,11 @@ fn copies_repeat_as_string_instructions_do() {
 fn atomics_of_two_vcpus_meet() {
     let (mut one, _memory) = view(4);
     let space = one.space().clone();
-    one.fill(0, 0, 0x1_0000, RWX);
+    one.fill(0, 0, 0x1_0000, RWX, Kind::default());
     let other = std::thread::spawn(move || {
         let mut two = View::new(space);
         two.enter();
-        two.fill(0, 0x8000, 0x1_0000, RWX);
+        two.fill(0, 0x8000, 0x1_0000, RWX, Kind::default());
         assert_eq!(
             two.update(0, 0x8008, |old: u128| old + 1),
             None,
@@ -164,7 +169,7 @@ fn atomics_of_two_vcpus_meet() {
 #[test]
 fn data_beside_code_are_stored_and_code_is_noticed() {
     let (mut view, memory) = view(4);
-    view.fill(0, 0x2000, 0x1_1000, RWX);
+    view.fill(0, 0x2000, 0x1_1000, RWX, Kind::default());
     assert_eq!(
         view.store_beside_code(0, 0x2000, 1_u8),
         None,
@@ -172,7 +177,7 @@ fn data_beside_code_are_stored_and_code_is_noticed() {
     );
     view.mark_code(0x1_1040, 3).unwrap();
     view.refresh();
-    view.fill(0, 0x2000, 0x1_1000, RWX);
+    view.fill(0, 0x2000, 0x1_1000, RWX, Kind::default());
     assert_eq!(view.store(0, 0x2000, 1_u8), None);
     assert_eq!(view.modify(0, 0x2000, |old: u8| old), None);
     assert_eq!(view.store_beside_code(0, 0x2008, 0x1122_u16), Some(false));
@@ -191,7 +196,7 @@ fn data_beside_code_are_stored_and_code_is_noticed() {
         write: false,
         ..RWX
     };
-    view.fill(0, 0x2000, 0x1_1000, read_only);
+    view.fill(0, 0x2000, 0x1_1000, read_only, Kind::default());
     assert_eq!(view.store_beside_code(0, 0x2008, 0_u8), None);
 }
 
@@ -236,4 +241,145 @@ fn locked_accesses_at_any_alignment_lose_nothing() {
         memory.read(gpa - 0x1_0000 + 4, &mut around[1..]).unwrap();
         assert_eq!(around, [0, 0]);
     }
+}
+
+const GLOBAL: Kind = Kind {
+    global: true,
+    large: false,
+};
+const LARGE: Kind = Kind {
+    global: false,
+    large: true,
+};
+
+#[test]
+fn address_spaces_keep_their_translations() {
+    let (mut view, memory) = view(4);
+    memory.write(0, &[1]).unwrap();
+    memory.write(PAGE, &[2]).unwrap();
+    view.fill(0, 0, 0x1_0000, RWX, Kind::default());
+    assert_eq!(view.switch(7), (1, true));
+    assert_eq!(view.load::<u8>(0, 0), None);
+    view.fill(0, 0, 0x1_1000, RWX, Kind::default());
+    assert_eq!(view.switch(7), (1, false));
+    assert_eq!(view.load::<u8>(0, 0), Some(2));
+    assert_eq!(view.switch(0), (0, false));
+    assert_eq!(view.load::<u8>(0, 0), Some(1));
+    view.flush_local(Some(7));
+    assert_eq!(view.load::<u8>(0, 0), Some(1));
+    assert_eq!(view.switch(7), (1, false));
+    assert_eq!(view.load::<u8>(0, 0), None);
+    view.flush();
+    view.switch(0);
+    assert_eq!(view.load::<u8>(0, 0), None, "flushed from afar");
+}
+
+#[test]
+fn the_address_space_that_was_away_longest_makes_room() {
+    let (mut view, _memory) = view(4);
+    for tag in 0..SPACES as u16 {
+        assert_eq!(view.switch(tag), (usize::from(tag), tag != 0));
+        view.fill(0, 0, 0x1_0000, RWX, Kind::default());
+    }
+    view.switch(0);
+    assert_eq!(view.switch(100), (1, true));
+    assert_eq!(view.load::<u8>(0, 0), None);
+    assert_eq!(view.space_of(1), None);
+    for tag in [0, 2, SPACES as u16 - 1] {
+        assert_eq!(view.switch(tag), (usize::from(tag), false));
+        assert_eq!(view.load::<u8>(0, 0), Some(0));
+    }
+    assert_eq!(view.parked.len(), SPACES - 1);
+}
+
+#[test]
+fn global_translations_outlive_a_local_flush() {
+    let (mut view, _memory) = view(4);
+    view.fill(0, 0x1000, 0x1_0000, RWX, GLOBAL);
+    view.fill(1, 0x2000, 0x1_0000, RWX, Kind::default());
+    view.switch(1);
+    view.fill(0, 0x1000, 0x1_0000, RWX, GLOBAL);
+    view.fill(1, 0x2000, 0x1_0000, RWX, Kind::default());
+    view.flush_local(None);
+    for tag in [1, 0] {
+        view.switch(tag);
+        assert_eq!(view.load::<u8>(0, 0x1000), Some(0));
+        assert_eq!(view.load::<u8>(1, 0x2000), None);
+    }
+    // An entry that another one replaces leaves nothing of its kind behind.
+    view.fill(0, 0x1000, 0x1_0000, RWX, Kind::default());
+    view.fill(1, 0x2000, 0x1_0000, RWX, GLOBAL);
+    view.flush_local(Some(0));
+    assert_eq!(view.load::<u8>(0, 0x1000), None);
+    assert_eq!(view.load::<u8>(1, 0x2000), Some(0));
+    view.flush_page(1, 0x2000);
+    assert_eq!(view.load::<u8>(1, 0x2000), None, "global: everywhere");
+    view.fill(0, 0x1000, 0x1_0000, RWX, Kind::default());
+    view.flush_page(1, 0x1000);
+    assert_eq!(view.load::<u8>(0, 0x1000), Some(0), "another's");
+    view.switch(1);
+    view.flush();
+    assert_eq!(view.load::<u8>(0, 0x1000), None);
+}
+
+#[test]
+fn a_large_page_goes_as_a_whole() {
+    let (mut view, _memory) = view(4);
+    const GIB: u64 = 1 << 30;
+    view.fill(0, GIB + 0x1000, 0x1_0000, RWX, LARGE);
+    view.fill(0, GIB + 0x2000, 0x1_1000, RWX, LARGE);
+    view.fill(0, GIB + 0x3000, 0x1_1000, RWX, Kind::default());
+    view.fill(0, 3 * GIB + 0x4000, 0x1_1000, RWX, LARGE);
+    view.switch(1);
+    view.fill(0, GIB + 0x1000, 0x1_0000, RWX, LARGE);
+    view.flush_page(0, GIB + 0x1f_f000);
+    assert_eq!(view.load::<u8>(0, GIB + 0x1000), Some(0));
+    view.switch(0);
+    assert_eq!(view.load::<u8>(0, GIB + 0x1000), None);
+    assert_eq!(view.load::<u8>(0, GIB + 0x2000), None);
+    assert_eq!(view.load::<u8>(0, GIB + 0x3000), Some(0));
+    assert_eq!(view.load::<u8>(0, 3 * GIB + 0x4000), Some(0));
+}
+
+#[test]
+fn code_is_found_where_it_may_be_fetched() {
+    let (mut view, memory) = view(4);
+    let at = |view: &View, va| {
+        let found = view.code_at(0, va);
+        found.map(|(memory, offset, kind)| (memory.id(), offset, kind))
+    };
+    view.fill(0, 0x8000, 0x1_2000, RWX, GLOBAL);
+    assert_eq!(at(&view, 0x8123), Some((memory.id(), 0x2123, GLOBAL)));
+    assert_eq!(at(&view, 0x8123 + PAGE * ENTRIES as u64), None);
+    let data = Rights {
+        execute: false,
+        ..RWX
+    };
+    view.fill(0, 0x8000, 0x1_2000, data, GLOBAL);
+    assert_eq!(at(&view, 0x8123), None);
+    view.fill(0, 0x8000, 0x1_2000, RWX, LARGE);
+    assert_eq!(at(&view, 0x8000), Some((memory.id(), 0x2000, LARGE)));
+    let space = view.space().clone();
+    view.leave();
+    let no_code = Permissions::READ | Permissions::WRITE;
+    space.protect(0x1_2000, PAGE, no_code).unwrap();
+    assert!(view.enter());
+    view.fill(0, 0x8000, 0x1_2000, RWX, LARGE);
+    assert_eq!(at(&view, 0x8000), None, "the mapping says no");
+}
+
+#[test]
+fn code_is_noticed_in_all_address_spaces() {
+    let (mut view, _memory) = view(4);
+    view.fill(0, 0x1000, 0x1_0000, RWX, Kind::default());
+    view.fill(0, 0x2000, 0x1_1000, RWX, GLOBAL);
+    view.switch(1);
+    view.fill(0, 0x3000, 0x1_0000, RWX, GLOBAL);
+    assert_eq!(view.mark_code(0x1_0000, 3), Ok(true));
+    assert!(!view.refresh());
+    assert!(!view.can_store(0, 0x3000, 1));
+    view.switch(0);
+    assert!(!view.can_store(0, 0x1000, 1));
+    assert!(view.can_store(0, 0x2000, 1), "another page");
+    assert_eq!(view.load::<u8>(0, 0x1000), Some(0));
 }

@@ -77,6 +77,40 @@ fn the_page_is_another() {
 }
 
 #[test]
+fn the_page_changes_under_its_own_code() {
+    const TABLE: u64 = 0x9000;
+    let mut machine = Machine::long(32, &[]);
+    let tables = machine.cpu.cr3;
+    for (at, entry) in [
+        (tables + 0x1008, 0x8007),
+        (0x8000, TABLE + 7),
+        (TABLE, 0x5007),
+    ] {
+        machine.memory.write(at, &u64::to_le_bytes(entry)).unwrap();
+    }
+    for (page, step) in [(0x5000, 1), (0x6000, 0x10)] {
+        let mut a = CodeAssembler::new(64).unwrap();
+        let (mut start, mut again) = (a.create_label(), a.create_label());
+        a.set_label(&mut start).unwrap();
+        a.mov(ecx, 3).unwrap();
+        a.set_label(&mut again).unwrap();
+        a.add(rax, step).unwrap();
+        a.dec(ecx).unwrap();
+        a.jne(again).unwrap();
+        a.mov(qword_ptr(TABLE), 0x6007).unwrap();
+        a.invlpg(qword_ptr(rbx)).unwrap();
+        a.cmp(rax, 10).unwrap();
+        a.jb(start).unwrap();
+        a.ud2().unwrap();
+        let code = a.assemble(0x4000_0000).unwrap();
+        machine.memory.write(page, &code).unwrap();
+    }
+    (machine.cpu.rip, machine.cpu.gpr[3]) = (0x4000_0000, 0x4000_0000);
+    expect_ud(machine.run());
+    assert_eq!(machine.cpu.gpr[0], 3 + 3 * 0x10);
+}
+
+#[test]
 fn an_instruction_that_reaches_into_the_next_page_is_not_linked() {
     // The branch at 1f00h goes to an ADD at 1ffeh, whose last two bytes lie in the next page; that one is remapped meanwhile.
     const TABLE: u64 = 0x9000;
