@@ -14,6 +14,7 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 use super::access::Operation;
 use super::cpu::{Cpu, RIP};
 use super::decode::Assembler;
+use super::fpu;
 use super::mmu::{Access, Ept};
 use crate::engine::software::dispatch::{Block, Chain, Start, Stop};
 use crate::engine::software::memory::{StaleCode, lines_of};
@@ -474,6 +475,9 @@ fn assemble(cpu: &Cpu, bytes: &[u8], single: bool) -> Option<Code> {
         let too_long = instruction.is_invalid() && decoder.position() - at >= INSTRUCTION as usize;
         if too_long || decoder.last_error() == DecoderError::NoMoreBytes {
             break;
+        }
+        if fpu::is_x87(instruction.code()) {
+            assembler.note_x87(&bytes[at..decoder.position()]);
         }
         assembler.instruction(&instruction, at as u16);
         at = decoder.position();
