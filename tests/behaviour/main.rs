@@ -11,6 +11,7 @@
 //! | `threads` | deadlines |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `debug` | breakpoints, watchpoints, single step |
+//! | `own_debug` | a guest that debugs itself |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
 //! | `walk` | the VMM's page walk against the processor's |
@@ -30,6 +31,8 @@ mod misuse;
 mod mmio;
 #[cfg(test)]
 mod mmio_directions;
+#[cfg(test)]
+mod own_debug;
 #[cfg(test)]
 mod real_mode;
 #[cfg(test)]

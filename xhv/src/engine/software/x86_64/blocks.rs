@@ -315,6 +315,11 @@ impl Blocks {
         page.blocks.push((key, lines));
     }
 
+    /// The bytes that were fetched last; an instruction that runs alone is at their start.
+    pub(crate) fn fetched(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Copies what may belong to a block into `bytes`, up to the page's end.
     fn fetch(&mut self, cpu: &mut Cpu, linear: u64, gpa: u64) -> Result<usize, Stop> {
         self.bytes.resize(usize::from(LONGEST) * 8, 0);

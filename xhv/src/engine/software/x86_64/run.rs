@@ -2,6 +2,7 @@
 
 use super::blocks::Blocks;
 use super::cpu::{Activity, Cpu, Exception, Exit, RIP, Shadow, Trap};
+use super::debug::STEP;
 use super::flags::Rflags;
 use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
@@ -135,7 +136,8 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     fn single(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
-        let before = self.lazy.system;
+        let (before, pending) = (self.lazy.system, self.pending_debug);
+        let (start, code) = (self.rip, self.mode.code);
         let shadow = self.shadow & (Shadow::STI | Shadow::MOV_SS);
         if before & Rflags::RF == 0 && self.mode.breakpoint && shadow & Shadow::MOV_SS == 0 {
             self.check_breakpoint()?;
@@ -144,17 +146,24 @@ impl Cpu {
         self.gpr[usize::from(RIP)] = self.rip;
         self.limit = 0;
         self.unstepped = false;
+        // RF is for the instruction's start. An IRET that pops it wants it for the next.
+        self.lazy.system &= !Rflags::RF;
         let outcome = block.run(self);
         self.limit = self.retired.saturating_add(QUANTUM);
         if outcome == Outcome::Trap {
+            // Breakpoints that it met do not count: it has not been done.
+            self.pending_debug = pending;
             return Err(Stop::Trap);
         }
         self.shadow &= !shadow;
-        if before & Rflags::RF != 0 {
-            self.lazy.system &= !Rflags::RF;
+        if self.midway && self.mode.breakpoint {
+            self.lazy.system |= Rflags::RF;
         }
-        if before & Rflags::TF != 0 && !self.unstepped {
-            self.pending_debug |= 1 << 14;
+        if before & Rflags::TF != 0
+            && !self.unstepped
+            && self.is_step(start, code, blocks.fetched())
+        {
+            self.pending_debug |= STEP;
         }
         self.check = true;
         Ok(())

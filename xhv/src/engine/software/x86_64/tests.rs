@@ -1,6 +1,7 @@
 //! Small programs on the bare CPU: a world in which every exception is an exit.
 
 mod chained;
+mod ports;
 
 use std::sync::Arc;
 
@@ -16,9 +17,8 @@ pub(super) struct Bare;
 
 impl World for Bare {
     fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
-        cpu.check = false;
-        if cpu.pending_debug != 0 {
-            let cr2_or_dr6 = core::mem::take(&mut cpu.pending_debug);
+        (cpu.check, cpu.midway) = (false, false);
+        if let Some(cr2_or_dr6) = cpu.take_pending_debug() {
             return Self::exception(
                 cpu,
                 Exception {

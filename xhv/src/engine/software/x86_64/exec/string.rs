@@ -181,6 +181,7 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         if cpu.code_hit || !cpu.may_go_on() || turn > TURNS {
             // Others first: RIP stays here. The instruction is not over, so it does not count.
             cpu.code_hit = false;
+            cpu.midway = true;
             cpu.limit = 0;
             cpu.retired = cpu.retired.wrapping_sub(1);
             return Ok(Flow::End);
