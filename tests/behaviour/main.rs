@@ -9,6 +9,7 @@
 //! | `mmio` | devices behind unmapped memory |
 //! | `events` | injection, windows, exceptions, refused entries |
 //! | `threads` | deadlines |
+//! | `split_locks` | locked accesses that cross what the host changes in one step |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `debug` | breakpoints, watchpoints, single step |
 //! | `own_debug` | a guest that debugs itself |
@@ -37,6 +38,8 @@ mod own_debug;
 mod real_mode;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod split_locks;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -272,6 +272,10 @@ pub(crate) struct Cpu {
     pub(crate) pending_debug: u64,
     /// The instruction at RIP is a repetition that has done some of its elements: to the end of the boundary that follows.
     pub(crate) midway: bool,
+    /// An operation has answered [`Stop::Trap`] and holds no trap: its instruction wants to be done with the bus locked.
+    pub(crate) wants_bus: bool,
+    /// The bus is locked for the instruction that runs.
+    pub(crate) has_bus: bool,
     /// The instruction has masked TF for its own step, too (SYSCALL).
     pub(crate) unstepped: bool,
     pub(crate) activity: Activity,
@@ -357,6 +361,8 @@ impl Cpu {
             shadow: 0,
             pending_debug: 0,
             midway: false,
+            wants_bus: false,
+            has_bus: false,
             unstepped: false,
             activity: Activity::Active,
             jumps: Jumps::default(),

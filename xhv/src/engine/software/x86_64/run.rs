@@ -32,8 +32,11 @@ impl Cpu {
         }
         self.limit = self.retired.saturating_add(QUANTUM);
         let exit = loop {
-            let stopped = self.blocks::<W>(blocks);
-            debug_assert!(stopped.is_err());
+            // An error leaves its reason in `trap`.
+            let _ = match core::mem::take(&mut self.wants_bus) {
+                false => self.blocks::<W>(blocks),
+                true => self.with_bus(blocks),
+            };
             match self.trap.take() {
                 Some(Trap::Exit(exit)) => break exit,
                 Some(Trap::Exception(exception)) => {
@@ -86,6 +89,9 @@ impl Cpu {
             self.limit = self.retired.saturating_add(QUANTUM);
             if core::mem::take(&mut self.refused) {
                 return Err(self.gp(0));
+            }
+            if self.view.slot().attention() & Attention::BUS != 0 && self.view.pass_bus() {
+                self.remapped(blocks);
             }
             let bits = self.view.slot().attention();
             if bits & Attention::MAP != 0 && self.view.refresh() {
@@ -153,6 +159,9 @@ impl Cpu {
         if outcome == Outcome::Trap {
             // Breakpoints that it met do not count: it has not been done.
             self.pending_debug = pending;
+            if self.wants_bus {
+                self.lazy.system |= before & Rflags::RF;
+            }
             return Err(Stop::Trap);
         }
         self.shadow &= !shadow;
@@ -167,6 +176,21 @@ impl Cpu {
         }
         self.check = true;
         Ok(())
+    }
+
+    /// Runs one instruction while no other vCPU runs: a locked access that the host cannot do in one step.
+    #[cold]
+    #[inline(never)]
+    fn with_bus(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
+        let lock = self.view.lock_bus();
+        if self.view.enter() {
+            self.remapped(blocks);
+        }
+        self.has_bus = true;
+        let done = self.single(blocks);
+        self.has_bus = false;
+        drop(lock);
+        done
     }
 
     fn check_breakpoint(&mut self) -> Result<(), Stop> {

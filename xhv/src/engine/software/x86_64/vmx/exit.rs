@@ -72,10 +72,8 @@ impl Vmcs {
             let flags = cpu.flags() | Rflags::RF;
             cpu.set_flags(flags);
         }
-        if memory {
-            if exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
-                qualification |= NMI_UNBLOCKING;
-            }
+        if memory && exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
+            qualification |= NMI_UNBLOCKING;
         }
         self.exit = ExitFields {
             reason: exit.reason.into(),
