@@ -9,8 +9,10 @@
 //! | `mmio` | devices behind unmapped memory |
 //! | `events` | injection, windows, exceptions, refused entries |
 //! | `threads` | deadlines |
+//! | `split_locks` | locked accesses that cross what the host changes in one step |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `debug` | breakpoints, watchpoints, single step |
+//! | `own_debug` | a guest that debugs itself |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
 //! | `walk` | the VMM's page walk against the processor's |
@@ -31,9 +33,13 @@ mod mmio;
 #[cfg(test)]
 mod mmio_directions;
 #[cfg(test)]
+mod own_debug;
+#[cfg(test)]
 mod real_mode;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod split_locks;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

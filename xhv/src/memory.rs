@@ -158,6 +158,9 @@ impl Memory {
 
     /// Copies `out.len()` bytes from `offset` on.
     ///
+    /// vCPUs go on running meanwhile, and what they write may be seen in part: also one half of a locked access that crosses 16 aligned
+    /// bytes, which is one step only to other vCPUs.
+    ///
     /// # Errors
     /// [`Error::OutOfRange`]; nothing is copied then.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {

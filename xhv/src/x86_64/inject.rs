@@ -4,7 +4,8 @@ use super::controls::PrimaryProcessorBasedControls as Primary;
 use super::reg::{self, Cr0, Rflags};
 use super::vcpu::Vcpu;
 use super::vmcs::{
-    self, EventType, InterruptibilityState as Blocking, VmEntryInterruptionInformation as Word,
+    self, EventType, InterruptibilityState as Blocking, PendingDebugExceptions as Pending,
+    VmEntryInterruptionInformation as Word,
 };
 use super::walk::PageFault;
 use crate::error::Error;
@@ -217,20 +218,27 @@ impl Vcpu {
         Ok(event)
     }
 
-    /// Whether a maskable interrupt can be injected now.
+    /// Whether a maskable interrupt can be injected now. Not before a debug exception that waits: it would be lost.
     ///
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn can_take_interrupt(&self) -> Result<bool, Error> {
-        Ok(self.injected()?.is_none() && self.is_open(EventType::EXTERNAL_INTERRUPT)?)
+        Ok(!self.has_event()? && self.is_open(EventType::EXTERNAL_INTERRUPT)?)
     }
 
-    /// Whether an NMI can be injected now.
+    /// Whether an NMI can be injected now; as for [`Vcpu::can_take_interrupt`].
     ///
     /// # Errors
     /// [`Error::Row`] if the engine refuses.
     pub fn can_take_nmi(&self) -> Result<bool, Error> {
-        Ok(self.injected()?.is_none() && self.is_open(EventType::NMI)?)
+        Ok(!self.has_event()? && self.is_open(EventType::NMI)?)
+    }
+
+    /// Whether the next entry has an event to deliver already: one to inject, or a debug exception.
+    fn has_event(&self) -> Result<bool, Error> {
+        let debug = Pending::ENABLED_BREAKPOINT | Pending::BS | Pending::RTM;
+        let pending = self.read(vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS)?;
+        Ok(self.injected()?.is_some() || pending.intersects(debug))
     }
 
     fn is_open(&self, kind: EventType) -> Result<bool, Error> {
@@ -293,19 +301,36 @@ impl Vcpu {
         Ok(())
     }
 
+    /// Stays at a repeated instruction of which one round was done by hand, but not the last.
+    pub(super) fn end_round(&mut self) -> Result<(), Error> {
+        self.end_interrupt_shadow()?;
+        let flags = self.read(reg::RFLAGS)?;
+        let breakpoints = self.raw_vmcs(vmcs::GUEST_DR7.key()) & 0xff != 0;
+        if flags.contains(Rflags::TF) || breakpoints {
+            // Its breakpoint has been looked at, and a trap between rounds pushes RF (SDM vol. 3, 18.3.1.1).
+            self.write(reg::RFLAGS, flags | Rflags::RF)?;
+            self.step_behind(flags)?;
+        }
+        Ok(())
+    }
+
     #[cold]
     fn after_step(&mut self, flags: Rflags) -> Result<(), Error> {
         if flags.contains(Rflags::RF) {
             self.write(reg::RFLAGS, flags - Rflags::RF)?;
         }
+        self.step_behind(flags)
+    }
+
+    /// Makes #DB pending if RFLAGS.TF asks for it behind an instruction, which was no branch.
+    fn step_behind(&mut self, flags: Rflags) -> Result<(), Error> {
         let branches = self
             .read(vmcs::GUEST_IA32_DEBUGCTL)
             .is_ok_and(|control| control.contains(super::msr::Debugctl::BTF));
         if flags.contains(Rflags::TF) && !branches {
-            self.modify(
-                vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS,
-                |pending: vmcs::PendingDebugExceptions| pending | vmcs::PendingDebugExceptions::BS,
-            )?;
+            self.modify(vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS, |pending: Pending| {
+                pending | Pending::BS
+            })?;
         }
         Ok(())
     }

@@ -261,6 +261,7 @@ pub fn write_msr(vcpu: &mut Vcpu, index: u32, value: u64) -> Result<bool, Error>
             return Ok(false);
         }
         BIOS_SIGN_ID => return Ok(true),
+        DEBUGCTL if value & !vcpu.debugctl_bits() != 0 => return Ok(false),
         _ => {}
     }
     if let Some(field) = in_vmcs(index) {
@@ -286,6 +287,7 @@ const ARCH_CAPABILITIES: u32 = 0x10a;
 const MCG_CAP: u32 = 0x179;
 const MCG_STATUS: u32 = 0x17a;
 const MISC_ENABLE: u32 = 0x1a0;
+const DEBUGCTL: u32 = 0x1d9;
 const PAT: u32 = 0x277;
 const MTRR_DEF_TYPE: u32 = 0x2ff;
 const EFER: u32 = 0xc000_0080;
@@ -296,7 +298,7 @@ fn in_vmcs(index: u32) -> Option<u32> {
         0x174 => vmcs::GUEST_IA32_SYSENTER_CS.key(),
         0x175 => vmcs::GUEST_IA32_SYSENTER_ESP.key(),
         0x176 => vmcs::GUEST_IA32_SYSENTER_EIP.key(),
-        0x1d9 => vmcs::GUEST_IA32_DEBUGCTL.key(),
+        DEBUGCTL => vmcs::GUEST_IA32_DEBUGCTL.key(),
         EFER => vmcs::GUEST_IA32_EFER.key(),
         0xc000_0100 => vmcs::GUEST_FS_BASE.key(),
         0xc000_0101 => vmcs::GUEST_GS_BASE.key(),

@@ -14,6 +14,14 @@ impl Vcpu {
         entry::check(self, &self.entry_limits())
     }
 
+    /// The bits of IA32_DEBUGCTL that this host lets a guest use; where it does not tell (before macOS 11.0), all that ever were: LBR, BTF,
+    /// bus-lock trap, TR, BTS, BTINT, BTS_OFF_OS, BTS_OFF_USR, FREEZE_LBRS, FREEZE_PERFMON, SMM, RTM.
+    pub(super) fn debugctl_bits(&self) -> u64 {
+        const HV_VMX_VALID_MSR_IA32_DEBUGCTL: u64 = 6;
+        let told = self.vm.msr_info(HV_VMX_VALID_MSR_IA32_DEBUGCTL);
+        told.unwrap_or(0xdfc7)
+    }
+
     fn entry_limits(&self) -> entry::Limits {
         let engine = self.vm.engine();
         let get = |key| engine::Vm::read_capability(engine, key).ok();
@@ -54,6 +62,7 @@ impl Vcpu {
             cr0_fixed1: get(capabilities::CR0_FIXED1.key()).unwrap_or(0xffff_ffff),
             cr4_fixed0: get(capabilities::CR4_FIXED0.key()).unwrap_or(0x2000),
             cr4_fixed1: get(capabilities::CR4_FIXED1.key()).unwrap_or(!0),
+            debugctl: self.debugctl_bits(),
             physical_width: 52,
             linear_width: if self.raw_vmcs(vmcs::GUEST_CR4.key()) & 1 << 12 != 0 {
                 57

@@ -3,8 +3,6 @@
 use super::field::{bit, entry, pin, vmcs};
 use super::{Check, Fields, Rule};
 
-/// LBR, BTF, bus-lock trap, TR, BTS, BTINT, BTS_OFF_OS, BTS_OFF_USR, FREEZE_LBRS, FREEZE_PERFMON, …
-const DEBUGCTL_KNOWN: u64 = 0xdfc7;
 /// B0 to B3, bus lock, enabled breakpoint, BS, RTM.
 const PENDING_DEBUG_KNOWN: u64 = 0x1_580f;
 const DEBUGCTL_BTF: u64 = 1 << 1;
@@ -73,7 +71,7 @@ impl<F: Fields> Check<'_, F> {
     fn debug_and_msrs(&mut self) {
         let controls = self.get32(vmcs::ENTRY_CONTROLS);
         if controls & entry::LOAD_DEBUG != 0 {
-            let known = self.get(vmcs::DEBUGCTL) & !DEBUGCTL_KNOWN == 0;
+            let known = self.get(vmcs::DEBUGCTL) & !self.limits.debugctl == 0;
             self.need(known, Rule::DebugctlReserved, vmcs::DEBUGCTL);
             self.need(self.get(vmcs::DR7) >> 32 == 0, Rule::Dr7High, vmcs::DR7);
         }

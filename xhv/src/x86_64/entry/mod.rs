@@ -36,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) cr0_fixed1: u64,
     pub(crate) cr4_fixed0: u64,
     pub(crate) cr4_fixed1: u64,
+    /// Bits of IA32_DEBUGCTL that exist.
+    pub(crate) debugctl: u64,
     /// Bits of a physical address.
     pub(crate) physical_width: u8,
     /// Bits of a linear address.

@@ -32,6 +32,7 @@ fn limits() -> Limits {
         cr0_fixed1: 0xffff_ffff,
         cr4_fixed0: 0x2000,
         cr4_fixed1: 0x00f7_3fff,
+        debugctl: 0b11,
         physical_width: 40,
         linear_width: 57,
     }
@@ -266,11 +267,7 @@ fn guest_examples() -> Vec<Refused> {
         ),
         (Rule::Cr0WpForCet, flat, vec![(vmcs::CR4, 0x80_2000)]),
         (Rule::Cr4Fixed, real, vec![(vmcs::CR4, 0)]),
-        (
-            Rule::DebugctlReserved,
-            real,
-            vec![(vmcs::DEBUGCTL, 1 << 40)],
-        ),
+        (Rule::DebugctlReserved, real, vec![(vmcs::DEBUGCTL, 1 << 6)]),
         (Rule::Dr7High, real, vec![(vmcs::DR7, 1 << 32)]),
         (
             Rule::Ia32eNeedsPaging,

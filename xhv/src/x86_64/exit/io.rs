@@ -4,10 +4,13 @@ use super::{Kind, guard};
 use crate::error::Error;
 use crate::x86_64::exits::{AddressSize, InsOutsInformation, IoQualification};
 use crate::x86_64::inject::Injection;
-use crate::x86_64::reg::{self, Rflags};
+use crate::x86_64::reg::{self, BreakpointCondition, Cr4, Rflags};
 use crate::x86_64::vcpu::Vcpu;
-use crate::x86_64::vmcs;
+use crate::x86_64::vmcs::{self, PendingDebugExceptions};
 use crate::x86_64::walk::Access;
+
+/// Bits of DR7 that enable breakpoints.
+const ENABLED: u64 = 0xff;
 
 /// The guest reads a port: IN, or one element of INS.
 #[derive(Debug)]
@@ -73,7 +76,8 @@ impl<'v> PortRead<'v> {
             self.vcpu
                 .write(reg::RAX, kept | u64::from(value) & mask(size))?;
         }
-        self.vcpu.finish_instruction()
+        self.vcpu.finish_instruction()?;
+        self.vcpu.note_port_breakpoints(access)
     }
 }
 
@@ -109,7 +113,8 @@ impl<'v> PortWrite<'v> {
         if access.contains(IoQualification::STRING) {
             return self.vcpu.finish_string(access, Index::Source);
         }
-        self.vcpu.finish_instruction()
+        self.vcpu.finish_instruction()?;
+        self.vcpu.note_port_breakpoints(access)
     }
 }
 
@@ -191,10 +196,46 @@ impl Vcpu {
             let left = old.wrapping_sub(1) & width;
             self.write(reg::RCX, merge(old, left, width))?;
             if left != 0 {
-                return self.end_interrupt_shadow();
+                self.end_round()?;
+                return self.note_port_breakpoints(access);
             }
         }
-        self.finish_instruction()
+        self.finish_instruction()?;
+        self.note_port_breakpoints(access)
+    }
+
+    /// Makes the guest's I/O breakpoints on the ports of an access pending, which the processor looks at only behind instructions that it
+    /// does itself (Intel SDM vol. 3, 18.2.4 and 18.3.1.3): the next entry delivers #DB.
+    fn note_port_breakpoints(&mut self, access: IoQualification) -> Result<(), Error> {
+        let control = self.raw_vmcs(vmcs::GUEST_DR7.key());
+        if control & ENABLED == 0 || !self.read(reg::CR4)?.contains(Cr4::DE) {
+            return Ok(());
+        }
+        let (port, size) = (u64::from(access.port()), u64::from(bytes(access)));
+        let mut met = 0;
+        for (n, register) in [reg::DR0, reg::DR1, reg::DR2, reg::DR3]
+            .into_iter()
+            .enumerate()
+        {
+            let kind = BreakpointCondition((control >> (16 + 4 * n) & 3) as u8);
+            if control >> (2 * n) & 3 == 0 || kind != BreakpointCondition::IO {
+                continue;
+            }
+            let length = [1, 2, 8, 4][(control >> (18 + 4 * n) & 3) as usize];
+            let first = self.read(register)? & !(length - 1);
+            if first.wrapping_sub(port) < size || port.wrapping_sub(first) < length {
+                met |= 1 << n;
+            }
+        }
+        if met == 0 {
+            return Ok(());
+        }
+        let met =
+            PendingDebugExceptions::from_bits(met) | PendingDebugExceptions::ENABLED_BREAKPOINT;
+        self.modify(
+            vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS,
+            |pending: PendingDebugExceptions| pending | met,
+        )
     }
 
     /// The bits of an address of INS or OUTS: from the instruction information where the processor gives it, else from the code.

@@ -155,6 +155,14 @@ impl Scalar for u128 {
     }
 }
 
+/// Whether 16 aligned bytes are changed in one step for everybody, and not only for those who change 16 bytes as well.
+pub(crate) fn has_wide_atomics() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("cmpxchg16b");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Loads, changes and stores in one atomic step; answers what was there.
 ///
 /// # Safety

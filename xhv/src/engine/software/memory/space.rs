@@ -6,6 +6,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use super::bus::Bus;
 use super::map::{Map, Mapping};
 use crate::error::Code;
 use crate::memory::{CodeWatcher, Permissions, lock};
@@ -23,6 +24,8 @@ impl Attention {
     pub(crate) const CANCEL: u32 = 4;
     /// An interrupt line, a timer or another device wants the CPU.
     pub(crate) const EVENT: u32 = 8;
+    /// Another vCPU wants the memory for itself: see [`Bus`].
+    pub(crate) const BUS: u32 = 16;
 }
 
 /// Decoded lines that were written: see [`CodeWatcher`].
@@ -106,9 +109,18 @@ pub(crate) struct AddressSpace {
     map: Mutex<Arc<Map>>,
     epoch: AtomicU64,
     slots: Mutex<Vec<Weak<Slot>>>,
+    bus: Arc<Bus>,
 }
 
 impl AddressSpace {
+    /// An empty space whose vCPUs share `bus` with those of others.
+    pub(crate) fn on(bus: Arc<Bus>) -> Self {
+        Self {
+            bus,
+            ..Self::default()
+        }
+    }
+
     /// Maps a range. [`Code::ERROR`] where it overlaps another, [`Code::BAD_ARGUMENT`] where it is misaligned or empty.
     pub(crate) fn map(&self, mapping: Mapping) -> Result<(), Code> {
         self.change(|map| map.with(mapping))
@@ -148,7 +160,12 @@ impl AddressSpace {
         let mut slots = lock(&self.slots);
         slots.retain(|slot| slot.strong_count() > 0);
         slots.push(Arc::downgrade(&slot));
+        self.bus.join(&slot);
         slot
+    }
+
+    pub(super) fn bus(&self) -> &Arc<Bus> {
+        &self.bus
     }
 
     fn change(&self, change: impl FnOnce(&Map) -> Result<Map, Code>) -> Result<(), Code> {
@@ -182,7 +199,10 @@ impl AddressSpace {
         // While it waits it counts as outside, so that two vCPUs may wait for each other.
         let inside = own.in_guest.swap(false, Ordering::SeqCst);
         self.shoot_down();
-        own.in_guest.store(inside, Ordering::SeqCst);
+        if inside {
+            own.enter();
+            self.bus.pass(own);
+        }
     }
 }
 
@@ -193,6 +213,10 @@ impl Slot {
 
     pub(super) fn leave(&self) {
         self.in_guest.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_inside(&self) -> bool {
+        self.in_guest.load(Ordering::SeqCst)
     }
 
     pub(super) fn seen(&self, epoch: u64) {

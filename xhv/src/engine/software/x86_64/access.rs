@@ -5,7 +5,7 @@ use super::cpu::{Cpu, RSP, Seg};
 use super::mmu::{Access, Ept};
 use super::mode::{MASKS, Regime, Size};
 use crate::engine::software::dispatch::{Op, Path, Stop};
-use crate::engine::software::memory::Scalar;
+use crate::engine::software::memory::{Scalar, has_wide_atomics};
 use crate::memory::PAGE;
 
 /// Operations on this CPU.
@@ -166,8 +166,8 @@ impl Cpu {
         self.store_to::<P, T>(seg as u8, offset, value)
     }
 
-    /// Loads, changes and stores; answers what was there. One atomic step if `locked` (at addresses that are not aligned: only if the host's
-    /// other vCPUs leave them alone). `change` may be called more than once.
+    /// Loads, changes and stores; answers what was there. One atomic step if `locked`: where the host has none for it the instruction is
+    /// done again with the bus locked ([`Cpu::wants_bus`]). `change` may be called more than once.
     #[inline(always)]
     pub(crate) fn update<P: Path, T: Scalar>(
         &mut self,
@@ -427,6 +427,10 @@ impl Cpu {
     ) -> Result<T, Stop> {
         let first = self.translate(linear, access)?;
         let room = PAGE - linear % PAGE;
+        if !self.has_bus && is_split(linear, T::SIZE) {
+            self.wants_bus = true;
+            return Err(Stop::Trap);
+        }
         let (behind, updated) = if linear.is_multiple_of(T::SIZE) {
             (linear, self.view.update_physical(first, change))
         } else if T::SIZE <= room {
@@ -528,6 +532,12 @@ impl Cpu {
             self.code_hit = true;
         }
     }
+}
+
+/// Whether a locked access is more than one step of the host.
+fn is_split(linear: u64, size: u64) -> bool {
+    let within = linear % 16 + size <= 16 && has_wide_atomics();
+    !linear.is_multiple_of(size) && !within
 }
 
 fn split(first: u64, second: u64, linear: u64, behind: u64, room: u64, n: u64) -> (u64, u64) {

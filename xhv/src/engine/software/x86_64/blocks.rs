@@ -14,6 +14,7 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 use super::contexts::{Context, Fetched};
 use super::cpu::{Cpu, Cr, RIP};
 use super::decode::Assembler;
+use super::fpu;
 use super::mmu::{Access, Ept};
 use crate::engine::software::dispatch::{Block, Chain, Links, Near, Start, Stop};
 use crate::engine::software::memory::{StaleCode, lines_of};
@@ -362,6 +363,11 @@ impl Blocks {
         page.blocks.push((key, lines));
     }
 
+    /// The bytes that were fetched last; an instruction that runs alone is at their start.
+    pub(crate) fn fetched(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Copies what may belong to a block into `bytes`, up to the page's end.
     fn fetch(&mut self, cpu: &mut Cpu, linear: u64, gpa: u64) -> Result<usize, Stop> {
         self.bytes.resize(usize::from(LONGEST) * 8, 0);
@@ -544,6 +550,9 @@ fn assemble(cpu: &mut Cpu, bytes: &[u8], single: bool) -> Option<Code> {
         let too_long = instruction.is_invalid() && decoder.position() - at >= INSTRUCTION as usize;
         if too_long || decoder.last_error() == DecoderError::NoMoreBytes {
             break;
+        }
+        if fpu::is_x87(instruction.code()) {
+            assembler.note_x87(&bytes[at..decoder.position()]);
         }
         assembler.instruction(&instruction, at as u16);
         at = decoder.position();

@@ -322,14 +322,18 @@ impl Cpu {
 fn debug_register(cpu: &mut Cpu, op: &Operation, read: bool) -> Result<usize, Stop> {
     let number = usize::from(op.r[1] & 15);
     let alias = matches!(number, 4 | 5);
-    if number > 7 || alias && cpu.cr4 & Cr::CR4_DE != 0 {
+    if number > 7 {
         return Err(cpu.ud());
     }
-    cpu.need_cpl0()?;
+    // Other instructions look at privilege first: this exit is the exception (SDM vol. 3, 27.1.3).
     if cpu.vmx.on(primary::MOV_DR) {
         let qualification = number as u64 | u64::from(read) << 4 | u64::from(op.r[0] & 15) << 8;
         return Err(cpu.exit(exit_of(op, REASON_DR, qualification)));
     }
+    if alias && cpu.cr4 & Cr::CR4_DE != 0 {
+        return Err(cpu.ud());
+    }
+    cpu.need_cpl0()?;
     if cpu.dr[7] >> 13 & 1 != 0 {
         return Err(cpu.raise(Exception {
             vector: 1,
@@ -354,8 +358,9 @@ fn write_dr(cpu: &mut Cpu, op: &Operation) -> Done {
         return Err(cpu.gp(0));
     }
     cpu.dr[number] = match number {
-        6 => value & 0x1_e00f | 0xfffe_0ff0,
-        7 => value & 0xffff_2fff | 0x400,
+        // Neither has bits for transactional regions or bus locks, which the CPU does not have.
+        6 => value & 0xe00f | 0xffff_0ff0,
+        7 => value & 0xffff_27ff | 0x400,
         _ => value,
     };
     cpu.update_mode();

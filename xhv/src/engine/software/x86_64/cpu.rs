@@ -158,7 +158,7 @@ pub(crate) enum Activity {
 /// What kind of event an exception is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EventKind {
-    /// A fault: RIP is the instruction's, and the pushed RFLAGS has RF set (but not for #DB).
+    /// A fault: RIP is the instruction's, and the pushed RFLAGS has RF set (see [`Exception::sets_rf`]).
     #[default]
     Fault,
     /// A trap or abort that hardware raises: RIP is the next instruction's.
@@ -270,8 +270,14 @@ pub(crate) struct Cpu {
     pub(crate) trap: Option<Trap>,
     /// Blocking by STI, MOV SS and NMI: bits of [`Shadow`].
     pub(crate) shadow: u32,
-    /// Debug exceptions that wait for the instruction's end, in DR6's format (BS is bit 14).
+    /// Debug exceptions that wait for the instruction's end, in the format of the VMCS's field (SDM vol. 3, table 26-4).
     pub(crate) pending_debug: u64,
+    /// The instruction at RIP is a repetition that has done some of its elements: to the end of the boundary that follows.
+    pub(crate) midway: bool,
+    /// An operation has answered [`Stop::Trap`] and holds no trap: its instruction wants to be done with the bus locked.
+    pub(crate) wants_bus: bool,
+    /// The bus is locked for the instruction that runs.
+    pub(crate) has_bus: bool,
     /// The instruction has masked TF for its own step, too (SYSCALL).
     pub(crate) unstepped: bool,
     pub(crate) activity: Activity,
@@ -283,6 +289,15 @@ pub(crate) struct Cpu {
     pub(crate) contexts: Contexts,
     /// Seed of RDRAND and RDSEED; zero takes the host's generator.
     pub(crate) seed: u64,
+}
+
+impl Exception {
+    /// Whether RF is set in the RFLAGS that it pushes, of an instruction that is not midway: of every fault but that of an instruction
+    /// breakpoint, which general detection (BD of DR6) is not (SDM vol. 3, 18.3.1.1).
+    pub(crate) fn sets_rf(&self) -> bool {
+        const BD: u64 = 1 << 13;
+        self.kind == EventKind::Fault && (self.vector != 1 || self.cr2_or_dr6 & BD != 0)
+    }
 }
 
 impl Cpu {
@@ -345,6 +360,9 @@ impl Cpu {
             trap: None,
             shadow: 0,
             pending_debug: 0,
+            midway: false,
+            wants_bus: false,
+            has_bus: false,
             unstepped: false,
             activity: Activity::Active,
             jumps: Jumps::default(),

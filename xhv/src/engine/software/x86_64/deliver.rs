@@ -107,7 +107,7 @@ pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
     };
     let rip = cpu.rip.wrapping_add(u64::from(len)) & cpu.mode.linear_mask;
     let mut flags = cpu.flags();
-    if event.kind == EventKind::Fault && event.vector != 1 {
+    if event.sets_rf() || cpu.midway {
         flags |= Rflags::RF;
     }
     (rip, flags)
@@ -123,6 +123,11 @@ pub(crate) fn deliver(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
         deliver_protected(cpu, event)?;
     }
     cpu.shadow &= !(Shadow::STI | Shadow::MOV_SS);
+    cpu.midway = false;
+    if !is_software(event.kind) {
+        // What MOV SS held back is lost; an INT n does not lose it (SDM vol. 3, 28.7.3 says so of events that an entry injects).
+        cpu.pending_debug = 0;
+    }
     if event.kind == EventKind::Nmi {
         cpu.shadow |= Shadow::NMI;
     }

@@ -4,6 +4,7 @@
 //! [`wait`] while the CPU is halted. `deliver` does the delivery itself.
 
 use super::cpu::{Activity, Cpu, EventKind, Exception, Exit, Shadow, Trap};
+use super::debug::BTF;
 use super::deliver::deliver;
 use super::flags::Rflags;
 use super::vmx::capabilities::TIMER_SHIFT;
@@ -91,7 +92,7 @@ fn intercept(cpu: &mut Cpu, event: &Exception) -> Exit {
     if cpu.vmx.flight.nmi_unblocked && event.vector != DOUBLE_FAULT {
         interruption |= NMI_UNBLOCKING;
     }
-    if event.kind == EventKind::Fault && event.vector != 1 {
+    if event.sets_rf() || cpu.midway {
         let flags = cpu.flags() | Rflags::RF;
         cpu.set_flags(flags);
     }
@@ -109,7 +110,7 @@ fn intercept(cpu: &mut Cpu, event: &Exception) -> Exit {
     }
 }
 
-/// What an exception does to CR2, DR6 and DR7 when it is delivered.
+/// What an exception does to CR2, DR6, DR7 and IA32_DEBUGCTL when it is delivered.
 fn note(cpu: &mut Cpu, event: &Exception) {
     let hardware = matches!(event.kind, EventKind::Fault | EventKind::Trap);
     match event.vector {
@@ -118,6 +119,7 @@ fn note(cpu: &mut Cpu, event: &Exception) {
             let conditions = event.cr2_or_dr6 & 0xe00f;
             cpu.dr[6] = cpu.dr[6] & !0xf | conditions | DR6_ONES;
             cpu.dr[7] &= !DR7_GD;
+            cpu.msr.debugctl &= !BTF;
             cpu.update_mode();
         }
         _ => {}
@@ -252,8 +254,16 @@ fn enter(cpu: &mut Cpu) -> Result<(), Stop> {
         return Err(leave_for(cpu, reason::MONITOR_TRAP_FLAG));
     }
     let event = injected(info, cpu.vmx.event_error, cpu.vmx.event_len);
-    // CR2 and DR6 are the VMM's business, and the exception bitmap does not count.
-    let (cr2, dr6, dr7) = (cpu.cr2, cpu.dr[6], cpu.dr[7]);
+    let software = matches!(
+        event.kind,
+        EventKind::SoftwareInterrupt | EventKind::SoftwareException
+    );
+    if !software || cpu.shadow & Shadow::MOV_SS == 0 {
+        // SDM vol. 3, 28.7.3: such an event leaves no debug exception pending.
+        cpu.pending_debug = 0;
+    }
+    // CR2, DR6 and what else #DB changes are the VMM's business, and the exception bitmap does not count.
+    let (cr2, dr6, dr7, debugctl) = (cpu.cr2, cpu.dr[6], cpu.dr[7], cpu.msr.debugctl);
     let masked = Exception {
         cr2_or_dr6: if event.vector == PAGE_FAULT { cr2 } else { 0 },
         ..event
@@ -262,6 +272,7 @@ fn enter(cpu: &mut Cpu) -> Result<(), Stop> {
     if event.vector == 1 {
         cpu.dr[6] = dr6;
         cpu.dr[7] = dr7;
+        cpu.msr.debugctl = debugctl;
         cpu.update_mode();
     }
     done
@@ -275,7 +286,9 @@ pub(crate) fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
     if core::mem::take(&mut cpu.vmx.flight.tpr_below) {
         return Err(leave_for(cpu, reason::TPR_BELOW_THRESHOLD));
     }
-    let stepped = cpu.vmx.flight.stepped || cpu.retired() != cpu.vmx.flight.retired;
+    // A round of a repetition is a step, too (SDM vol. 3, 27.5.2).
+    let flight = &cpu.vmx.flight;
+    let stepped = flight.stepped || cpu.retired() != flight.retired || cpu.midway;
     if stepped && cpu.vmx.steps() {
         return Err(leave_for(cpu, reason::MONITOR_TRAP_FLAG));
     }
@@ -285,6 +298,7 @@ pub(crate) fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
     if !blocked && cpu.activity != Activity::WaitForSipi {
         interrupts(cpu)?;
     }
+    cpu.midway = false;
     cpu.check = wants_boundary(cpu);
     Ok(())
 }
@@ -298,7 +312,9 @@ fn debug_trap(cpu: &mut Cpu) -> Result<(), Stop> {
     if cpu.pending_debug == 0 || cpu.shadow & Shadow::MOV_SS != 0 {
         return Ok(());
     }
-    let conditions = core::mem::take(&mut cpu.pending_debug) & 0xe00f;
+    let Some(conditions) = cpu.take_pending_debug() else {
+        return Ok(());
+    };
     exception(
         cpu,
         Exception {

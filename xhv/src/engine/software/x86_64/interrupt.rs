@@ -118,7 +118,9 @@ fn redirect_v86(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     let target = (pointer >> 16) as u16;
     cpu.seg[Seg::Cs as usize] = cpu.flat_segment(cpu.seg[Seg::Cs as usize], target);
     cpu.rip = u64::from(pointer & 0xffff);
-    let mut new = cpu.flags() & !(Rflags::TF | Rflags::IF | Rflags::VIF);
+    let mut new = cpu.flags() & !(Rflags::TF | Rflags::IF | Rflags::VIF | Rflags::RF);
+    // As any INT n it masks TF for its own step, too.
+    cpu.unstepped = true;
     new |= if restricted {
         real_if
     } else {

@@ -98,6 +98,7 @@ fn transfer(cpu: &mut Cpu, op: &Operation) -> Done {
             .notifiers
             .notify(port, size, (cpu.gpr[RAX] & mask) as u32)
     {
+        cpu.watch_port(port, size);
         return Ok(Flow::Next);
     }
     if cpu.io_exits() {
@@ -110,6 +111,7 @@ fn transfer(cpu: &mut Cpu, op: &Operation) -> Done {
     if !out {
         cpu.write_gpr(RAX as u8, size.into(), mask);
     }
+    cpu.watch_port(port, size);
     Ok(Flow::Next)
 }
 
@@ -163,6 +165,7 @@ fn string_step(cpu: &mut Cpu, op: &Operation) -> Done {
         (false, _) => drop(cpu.load::<Slow, u32>(seg, offset)?),
     }
     advance(cpu, pointer, mask, size);
+    cpu.watch_port(port, size);
     if !rep {
         return Ok(Flow::Next);
     }
@@ -171,10 +174,13 @@ fn string_step(cpu: &mut Cpu, op: &Operation) -> Done {
     cpu.gpr[RCX] = keep_above(count, left, mask);
     // Going on at itself ends the block with RIP where it is.
     if left == 0 {
-        Ok(Flow::Next)
-    } else {
-        Ok(Flow::End)
+        return Ok(Flow::Next);
     }
+    // The instruction is not over, so it does not count.
+    cpu.midway = true;
+    cpu.grant(0);
+    cpu.unretire();
+    Ok(Flow::End)
 }
 
 fn string_exit(op: &Operation, port: u16, linear: u64) -> Exit {

@@ -256,14 +256,28 @@ impl Cpu {
         }
     }
 
-    /// Whether DR0 to DR3 number `n` is enabled for instructions.
-    pub(crate) fn code_breakpoint(&self, n: usize) -> bool {
-        self.dr[7] >> (2 * n) & 3 != 0 && self.dr[7] >> (16 + 4 * n) & 3 == 0
+    /// What DR0 to DR3 number `n` breaks on: 0 instructions, 1 writes, 2 ports, 3 reads and writes.
+    pub(crate) fn breakpoint_kind(&self, n: usize) -> u64 {
+        self.dr[7] >> (16 + 4 * n) & 3
     }
 
-    /// Whether DR0 to DR3 number `n` is enabled for data (or I/O).
+    fn is_enabled(&self, n: usize) -> bool {
+        self.dr[7] >> (2 * n) & 3 != 0
+    }
+
+    /// Whether DR0 to DR3 number `n` is enabled for instructions.
+    pub(crate) fn code_breakpoint(&self, n: usize) -> bool {
+        self.is_enabled(n) && self.breakpoint_kind(n) == 0
+    }
+
+    /// Whether DR0 to DR3 number `n` is enabled for data.
     pub(crate) fn data_breakpoint(&self, n: usize) -> bool {
-        self.dr[7] >> (2 * n) & 3 != 0 && self.dr[7] >> (16 + 4 * n) & 3 != 0
+        self.is_enabled(n) && matches!(self.breakpoint_kind(n), 1 | 3)
+    }
+
+    /// Whether DR0 to DR3 number `n` is enabled for ports, as far as DR7 tells: CR4.DE has to allow it.
+    pub(crate) fn io_breakpoint(&self, n: usize) -> bool {
+        self.is_enabled(n) && self.breakpoint_kind(n) == 2
     }
 }
 

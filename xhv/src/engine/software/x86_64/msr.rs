@@ -126,7 +126,8 @@ fn native_bit(msr: u32) -> Option<u16> {
         .map(|n| 1 << n)
 }
 
-/// Whether the framework manages an MSR: last-branch records, mitigations, counters.
+/// Whether the framework manages an MSR: last-branch records, mitigations, counters. Records and counters keep what is written, and nothing
+/// else is written to them: IA32_DEBUGCTL has no LBR here (`hv_vmx_get_msr_info`), and CPUID tells of no counters.
 fn manageable(msr: u32) -> bool {
     matches!(msr,
         number::SPEC_CTRL | number::PRED_CMD | number::ARCH_CAPABILITIES | number::FLUSH_CMD

@@ -2,6 +2,7 @@
 
 use super::blocks::Blocks;
 use super::cpu::{Activity, Cpu, Exception, Exit, RIP, Shadow, Trap};
+use super::debug::STEP;
 use super::flags::Rflags;
 use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
@@ -31,8 +32,11 @@ impl Cpu {
         }
         self.grant(QUANTUM);
         let exit = loop {
-            let stopped = self.blocks::<W>(blocks);
-            debug_assert!(stopped.is_err());
+            // An error leaves its reason in `trap`.
+            let _ = match core::mem::take(&mut self.wants_bus) {
+                false => self.blocks::<W>(blocks),
+                true => self.with_bus(blocks),
+            };
             match self.trap.take() {
                 Some(Trap::Exit(exit)) => break exit,
                 Some(Trap::Exception(exception)) => {
@@ -92,6 +96,9 @@ impl Cpu {
             if core::mem::take(&mut self.refused) {
                 return Err(self.gp(0));
             }
+            if self.view.slot().attention() & Attention::BUS != 0 && self.view.pass_bus() {
+                self.remapped(blocks);
+            }
             let bits = self.view.slot().attention();
             if bits & Attention::MAP != 0 && self.view.refresh() {
                 self.remapped(blocks);
@@ -142,7 +149,8 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     fn single(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
-        let before = self.lazy.system;
+        let (before, pending) = (self.lazy.system, self.pending_debug);
+        let (start, code) = (self.rip, self.mode.code);
         let shadow = self.shadow & (Shadow::STI | Shadow::MOV_SS);
         if before & Rflags::RF == 0 && self.mode.breakpoint && shadow & Shadow::MOV_SS == 0 {
             self.check_breakpoint()?;
@@ -151,20 +159,45 @@ impl Cpu {
         self.gpr[usize::from(RIP)] = self.rip;
         self.grant(0);
         self.unstepped = false;
+        // RF is for the instruction's start. An IRET that pops it wants it for the next.
+        self.lazy.system &= !Rflags::RF;
         let outcome = block.run(self);
         self.grant(QUANTUM);
         if outcome == Outcome::Trap {
+            // Breakpoints that it met do not count: it has not been done.
+            self.pending_debug = pending;
+            if self.wants_bus {
+                self.lazy.system |= before & Rflags::RF;
+            }
             return Err(Stop::Trap);
         }
         self.shadow &= !shadow;
-        if before & Rflags::RF != 0 {
-            self.lazy.system &= !Rflags::RF;
+        if self.midway && self.mode.breakpoint {
+            self.lazy.system |= Rflags::RF;
         }
-        if before & Rflags::TF != 0 && !self.unstepped {
-            self.pending_debug |= 1 << 14;
+        if before & Rflags::TF != 0
+            && !self.unstepped
+            && self.is_step(start, code, blocks.fetched())
+        {
+            self.pending_debug |= STEP;
         }
         self.attend();
         Ok(())
+    }
+
+    /// Runs one instruction while no other vCPU runs: a locked access that the host cannot do in one step.
+    #[cold]
+    #[inline(never)]
+    fn with_bus(&mut self, blocks: &mut Blocks) -> Result<(), Stop> {
+        let lock = self.view.lock_bus();
+        if self.view.enter() {
+            self.remapped(blocks);
+        }
+        self.has_bus = true;
+        let done = self.single(blocks);
+        self.has_bus = false;
+        drop(lock);
+        done
     }
 
     fn check_breakpoint(&mut self) -> Result<(), Stop> {

@@ -2,6 +2,7 @@
 
 mod chained;
 mod links;
+mod ports;
 mod runs;
 
 use std::sync::Arc;
@@ -18,9 +19,8 @@ pub(super) struct Bare;
 
 impl World for Bare {
     fn boundary(cpu: &mut Cpu) -> Result<(), Stop> {
-        cpu.check = false;
-        if cpu.pending_debug != 0 {
-            let cr2_or_dr6 = core::mem::take(&mut cpu.pending_debug);
+        (cpu.check, cpu.midway) = (false, false);
+        if let Some(cr2_or_dr6) = cpu.take_pending_debug() {
             return Self::exception(
                 cpu,
                 Exception {

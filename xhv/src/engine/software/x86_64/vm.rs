@@ -11,7 +11,7 @@ use super::apic::Chip;
 use super::pio::{Notifier, Notifiers};
 use super::time::{Clock, Source};
 use super::vmx::capabilities;
-use crate::engine::software::memory::{AddressSpace, Mapping};
+use crate::engine::software::memory::{AddressSpace, Bus, Mapping};
 use crate::error::Code;
 use crate::memory::{Memory, Permissions, lock};
 use crate::time::absolute_ticks;
@@ -22,14 +22,24 @@ const OPTIONS: u64 = 0x45f;
 const ACCEL_APIC: u64 = 1 << 10;
 
 /// A guest-physical address space and how many vCPUs run in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Space {
     memory: Arc<AddressSpace>,
     users: u32,
 }
 
+impl Space {
+    fn new(bus: &Arc<Bus>) -> Self {
+        Self {
+            memory: Arc::new(AddressSpace::on(bus.clone())),
+            users: 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
+    bus: Arc<Bus>,
     spaces: Mutex<BTreeMap<u32, Space>>,
     /// vCPU ids in use.
     vcpus: Mutex<u64>,
@@ -54,8 +64,10 @@ impl Vm {
         if options & !OPTIONS != 0 {
             return Err(Code::BAD_ARGUMENT);
         }
-        let spaces = BTreeMap::from([(0, Space::default())]);
+        let bus = Arc::default();
+        let spaces = BTreeMap::from([(0, Space::new(&bus))]);
         Ok(Self(Arc::new(Inner {
+            bus,
             spaces: Mutex::new(spaces),
             vcpus: Mutex::default(),
             tsc_offset: Arc::default(),
@@ -134,7 +146,7 @@ impl Vm {
         let mut spaces = lock(&self.0.spaces);
         let free = (1..capabilities::SPACE_MAX).find(|id| !spaces.contains_key(id));
         let id = free.ok_or(Code::NO_RESOURCES)?;
-        spaces.insert(id, Space::default());
+        spaces.insert(id, Space::new(&self.0.bus));
         Ok(id)
     }
 

@@ -14,6 +14,7 @@ mod tlb;
 
 use std::sync::{Arc, Weak};
 
+use super::bus::BusLock;
 use super::map::{Fault, Map};
 use super::space::{AddressSpace, Attention, Slot};
 use crate::memory::{CODE_LINE, CodeWatcher, PAGE, Permissions};
@@ -115,6 +116,18 @@ impl View {
     /// Stops running guest code: changes of the map no longer wait for this vCPU.
     pub(crate) fn leave(&mut self) {
         self.slot.leave();
+    }
+
+    /// Locks the bus, between two blocks. The guest is left with that: [`View::enter`] it again.
+    pub(crate) fn lock_bus(&self) -> BusLock {
+        self.space.bus().lock(&self.slot)
+    }
+
+    /// Waits between two blocks while another vCPU has the bus locked ([`Attention::BUS`]). Answers as [`View::refresh`].
+    pub(crate) fn pass_bus(&mut self) -> bool {
+        self.slot.take(Attention::BUS);
+        self.space.bus().pass(&self.slot);
+        self.refresh()
     }
 
     /// Takes the current map; to be called between blocks when [`Attention::MAP`] is set. Answers whether it was a new one:

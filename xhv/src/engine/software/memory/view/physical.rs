@@ -80,7 +80,8 @@ impl View {
     }
 
     /// As [`View::update_physical`] for a locked access at any alignment inside a page. It is one step for all others if it stays inside
-    /// 16 aligned bytes, else as [`View::update_split`] says.
+    /// 16 aligned bytes and the host has such a step ([`has_wide_atomics`](super::super::has_wide_atomics)), else as [`View::update_split`]
+    /// says.
     pub(crate) fn update_unaligned<T: Scalar>(
         &self,
         gpa: u64,
@@ -99,8 +100,11 @@ impl View {
         Ok(old)
     }
 
-    /// A locked access (of 8 bytes at most) in two parts: `room` bytes up to a 16-byte boundary behind `first`, the rest from `second` on. Such
-    /// accesses exclude each other, and lose no update of an aligned one; an aligned access may see the one part without the other.
+    /// A locked access (of 8 bytes at most) in two parts: `room` bytes up to a 16-byte boundary behind `first`, the rest from `second` on.
+    ///
+    /// By itself it excludes others of its kind, and loses no update of an aligned access; an aligned access may see the one part without
+    /// the other. To vCPUs of the VM it is one step under the [bus lock](View::lock_bus). It stays what it is to others: to the VMM (`Memory::read` and
+    /// what is built on it) and to another VM that has the memory mapped.
     pub(crate) fn update_split<T: Scalar>(
         &self,
         first: u64,

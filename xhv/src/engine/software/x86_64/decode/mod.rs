@@ -110,6 +110,8 @@ pub(crate) struct Assembler<'l> {
     /// Where the instruction being decoded starts in the block, and how many it and those before it are.
     at: u16,
     count: u8,
+    /// The opcode of an x87 instruction: see [`Assembler::note_x87`].
+    opcode: u16,
     /// One instruction only: nothing may be fused.
     pub(crate) single: bool,
     /// The comparison that was decoded last.
@@ -129,6 +131,7 @@ impl<'l> Assembler<'l> {
             start,
             at: 0,
             count: 0,
+            opcode: 0,
             single,
             comparison: None,
             run: None,
@@ -147,6 +150,16 @@ impl<'l> Assembler<'l> {
         if instruction.is_invalid() || !FAMILIES.iter().any(|family| family(instruction, self)) {
             self.complex_end(instruction, |cpu, _| Err(cpu.ud()));
         }
+    }
+
+    /// Tells the bytes of the next instruction, if it is one of the x87: its opcode becomes part of the unit's state.
+    pub(crate) fn note_x87(&mut self, bytes: &[u8]) {
+        self.opcode = super::fpu::opcode(bytes);
+    }
+
+    /// The opcode that was noted last.
+    pub(crate) fn x87_opcode(&self) -> u16 {
+        self.opcode
     }
 
     /// How many instructions it has decoded.

@@ -181,6 +181,7 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         if cpu.code_hit || cpu.is_wanted() || turn > TURNS {
             // Others first: RIP stays here. The instruction is not over, so it does not count.
             cpu.code_hit = false;
+            cpu.midway = true;
             cpu.grant(0);
             cpu.unretire();
             return Ok(Flow::End);

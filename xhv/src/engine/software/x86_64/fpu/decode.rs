@@ -40,16 +40,31 @@ pub(crate) fn decode(i: &Instruction, asm: &mut Assembler) -> bool {
         asm.complex_end(i, |cpu, _| Err(cpu.nm()));
         return true;
     }
-    stack(i, asm)
+    let done = stack(i, asm)
         || arithmetic(i, asm)
         || comparison(i, asm)
         || conditional(i, asm)
         || function(i, asm)
         || control(i, asm)
-        || memory::decode(i, asm)
+        || memory::decode(i, asm);
+    let opcode = asm.x87_opcode();
+    if let Some(op) = asm.ops().last_mut().filter(|_| done) {
+        op.imm |= u64::from(opcode) << OPCODE;
+    }
+    done
 }
 
-fn is_x87(code: Code) -> bool {
+/// Where an operation has the instruction's opcode: above everything else in `imm`.
+const OPCODE: u32 = 48;
+
+/// The eleven bits of an x87 instruction that FOP keeps (Intel SDM vol. 1, 8.1.9): the low three of the first opcode byte, and the second.
+pub(crate) fn opcode(bytes: &[u8]) -> u16 {
+    let mut rest = bytes.iter().skip_while(|byte| **byte & 0xf8 != 0xd8);
+    let (first, second) = (rest.next(), rest.next());
+    u16::from(first.map_or(0, |byte| byte & 7)) << 8 | second.map_or(0, |&byte| byte.into())
+}
+
+pub(crate) fn is_x87(code: Code) -> bool {
     code == Code::Wait || code.mnemonic_is_x87()
 }
 
@@ -72,7 +87,7 @@ fn blocked(code: Code, mode: &Mode) -> bool {
     mode.fp & (EM | TS) != 0
 }
 
-/// What every waiting instruction begins with: a pending exception is raised, and the instruction noted.
+/// What every waiting instruction begins with: a pending exception is raised.
 pub(super) fn wait(cpu: &mut Cpu) -> Result<(), Stop> {
     if cpu.fpu.pending() {
         return Err(cpu.mf());
@@ -80,16 +95,33 @@ pub(super) fn wait(cpu: &mut Cpu) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Notes the instruction's address, as every instruction but control instructions does.
+/// Notes the instruction's address, as every instruction does but those that save, load or clear the unit's control state.
 pub(super) fn note(cpu: &mut Cpu) {
     cpu.fpu.ip = cpu.rip;
     cpu.fpu.cs = cpu.seg[Seg::Cs as usize].selector;
 }
 
-fn begin(cpu: &mut Cpu) -> Result<&mut State, Stop> {
+/// Behind an instruction that began with [`wait`]: notes its opcode if it has raised an unmasked exception, and answers whether. Others leave
+/// FOP alone (SDM vol. 1, 8.1.9.1: there is no fopcode compatibility mode here).
+pub(super) fn note_exception(cpu: &mut Cpu, op: &Operation) -> bool {
+    let raised = cpu.fpu.pending();
+    if raised {
+        cpu.fpu.opcode = (op.imm >> OPCODE) as u16 & 0x7ff;
+    }
+    raised
+}
+
+/// Does a waiting instruction without memory operand.
+fn with_state<R>(
+    cpu: &mut Cpu,
+    op: &Operation,
+    function: impl FnOnce(&mut State) -> R,
+) -> Result<R, Stop> {
     wait(cpu)?;
     note(cpu);
-    Ok(&mut cpu.fpu)
+    let result = function(&mut cpu.fpu);
+    note_exception(cpu, op);
+    Ok(result)
 }
 
 /// Emits a register instruction: `$f` on the state, with `r[0]` and `r[1]` of the operation set.
@@ -99,9 +131,8 @@ macro_rules! register {
     };
     ($asm:ident, $i:ident, $a:expr, $b:expr, $f:expr) => {{
         let op = $asm.complex($i, |cpu: &mut Cpu, op: &Operation| {
-            let state = begin(cpu)?;
             let function: fn(&mut State, &Operation) = $f;
-            function(state, op);
+            with_state(cpu, op, |state| function(state, op))?;
             Ok(Flow::Next)
         });
         op.r[0] = $a;
@@ -258,16 +289,18 @@ pub(crate) fn order_flags(order: Option<Ordering>) -> u64 {
 
 fn compare_flags(asm: &mut Assembler, i: &Instruction, kind: Fcom, pops: u8) {
     let op = asm.complex(i, |cpu: &mut Cpu, op: &Operation| {
-        let state = begin(cpu)?;
         let kind = match op.r[1] & 0x80 {
             0 => Fcom::Ordered,
             _ => Fcom::Unordered,
         };
-        let operand = state.operand(op.r[0]);
-        let (order, done) = state.compare(kind, operand);
-        if done && op.r[1] & 1 != 0 {
-            state.pop();
-        }
+        let order = with_state(cpu, op, |state| {
+            let operand = state.operand(op.r[0]);
+            let (order, done) = state.compare(kind, operand);
+            if done && op.r[1] & 1 != 0 {
+                state.pop();
+            }
+            order
+        })?;
         cpu.lazy.set_status(order_flags(order));
         Ok(Flow::Next)
     });
@@ -290,8 +323,9 @@ fn conditional(i: &Instruction, asm: &mut Assembler) -> bool {
     };
     let op = asm.complex(i, |cpu: &mut Cpu, op: &Operation| {
         let flags = cpu.flags();
+        // RFLAGS has nothing where the opcode is.
         let taken = (flags & op.imm != 0) == (op.r[1] != 0);
-        begin(cpu)?.fcmov(op.r[0], taken);
+        with_state(cpu, op, |state| state.fcmov(op.r[0], taken))?;
         Ok(Flow::Next)
     });
     op.r[0] = st(i, 1);

@@ -24,15 +24,16 @@ impl State {
         let words = [self.control, self.status_word(), self.tag_word()].map(u32::from);
         let [control, status, tags] = words;
         if !real {
-            let selector = u32::from(self.cs) | u32::from(self.opcode & 0x7ff) << 16;
+            let opcode = u32::from(self.opcode & 0x7ff) << 16;
+            // FCS and FDS are deprecated: 0.
             return [
                 control,
                 status,
                 tags,
                 self.ip as u32,
-                selector,
+                opcode,
                 self.dp as u32,
-                self.ds.into(),
+                0,
             ];
         }
         let ip = (u32::from(self.cs) << 4).wrapping_add(self.ip as u32);
@@ -80,14 +81,13 @@ impl State {
         self.set_control(field(0) as u16);
         self.set_status_word(field(1) as u16);
         self.set_tag_word(field(2) as u16);
+        (self.cs, self.ds) = (0, 0);
         if layout.real {
             self.opcode = field(4) as u16 & 0x7ff;
             self.ip = u64::from(field(3) & 0xffff | field(4) >> 12 << 16);
             self.dp = u64::from(field(5) & 0xffff | field(6) >> 12 << 16);
-            (self.cs, self.ds) = (0, 0);
         } else {
             (self.ip, self.dp) = (field(3).into(), field(5).into());
-            (self.cs, self.ds) = (field(4) as u16, field(6) as u16);
             if layout.wide {
                 self.opcode = (field(4) >> 16) as u16 & 0x7ff;
             }

@@ -77,19 +77,17 @@ pub(crate) fn u128_at(image: &[u8], at: usize) -> u128 {
 }
 
 impl State {
-    /// The first 160 bytes of an FXSAVE image: x87 and MXCSR. `wide` (REX.W) has 64-bit pointers and no selectors.
+    /// The first 160 bytes of an FXSAVE image: x87 and MXCSR. `wide` (REX.W) has 64-bit pointers; else 32-bit ones with selectors, which are
+    /// deprecated: 0.
     pub(crate) fn legacy(&self, wide: bool) -> [u8; 160] {
         let mut image = [0; 160];
         put(&mut image, 0, &self.control.to_le_bytes());
         put(&mut image, 2, &self.status_word().to_le_bytes());
         image[4] = self.valid;
         put(&mut image, 6, &(self.opcode & 0x7ff).to_le_bytes());
-        put(&mut image, 8, &self.ip.to_le_bytes());
-        put(&mut image, 16, &self.dp.to_le_bytes());
-        if !wide {
-            put(&mut image, 12, &u32::from(self.cs).to_le_bytes());
-            put(&mut image, 20, &u32::from(self.ds).to_le_bytes());
-        }
+        let pointer = if wide { !0 } else { 0xffff_ffff };
+        put(&mut image, 8, &(self.ip & pointer).to_le_bytes());
+        put(&mut image, 16, &(self.dp & pointer).to_le_bytes());
         put(&mut image, 24, &self.mxcsr.to_le_bytes());
         put(&mut image, 28, &MXCSR_MASK.to_le_bytes());
         for i in 0..8 {
@@ -107,7 +105,6 @@ impl State {
         (self.ip, self.dp) = (u64_at(image, 8), u64_at(image, 16));
         (self.cs, self.ds) = (0, 0);
         if !wide {
-            (self.cs, self.ds) = (u16_at(image, 12), u16_at(image, 20));
             self.ip &= 0xffff_ffff;
             self.dp &= 0xffff_ffff;
         }
@@ -147,9 +144,7 @@ impl State {
     /// The whole state as an XSAVE image in standard format.
     pub(crate) fn to_xsave(&self, pkru: u32) -> [u8; XSAVE_SIZE] {
         let mut image = [0; XSAVE_SIZE];
-        // Selectors would hide the upper halves of 64-bit pointers; who saves 32-bit code wants the selectors.
-        let wide = (self.ip | self.dp) >> 32 != 0;
-        put(&mut image, 0, &self.legacy(wide));
+        put(&mut image, 0, &self.legacy(true));
         for i in 0..16 {
             put(&mut image, 160 + 16 * i, &self.xmm[i].to_le_bytes());
             put(&mut image, 576 + 16 * i, &self.high[i].to_le_bytes());
@@ -178,8 +173,9 @@ impl State {
         };
         let mut state = State { ..State::default() };
         if has(Component::X87) {
-            let pointers = u32_at(image, 12) | u32_at(image, 20);
-            state.set_x87(image, pointers >> 16 != 0);
+            // 64-bit pointers: a selector from a processor that still has FCS becomes the upper half of a pointer that only handlers of
+            // floating-point exceptions look at.
+            state.set_x87(image, true);
         }
         state.mxcsr = if present == 0 { MXCSR_INIT } else { mxcsr };
         for i in 0..16 {
@@ -207,10 +203,8 @@ mod tests {
         let mut state = State {
             mxcsr: 0x9fc2,
             opcode: 0x123,
-            ip: 0x1234,
-            cs: 8,
+            ip: 0x5555_5555_1234,
             dp: 0x5678,
-            ds: 16,
             ..State::default()
         };
         for i in 0..16 {
@@ -231,8 +225,6 @@ mod tests {
         assert_eq!(other, state);
         let far = State {
             ip: 0xffff_ffff_8100_0000,
-            cs: 0,
-            ds: 0,
             ..state
         };
         assert_eq!(other.from_xsave(&far.to_xsave(0)), Ok(0));

@@ -7,16 +7,18 @@ use super::super::access::Operation;
 use super::super::cpu::Cpu;
 use super::super::decode::Assembler;
 use super::arith::Operand;
-use super::decode::{binary_of, note, wait};
+use super::decode::{binary_of, note, note_exception, wait};
 use super::{Binary, Fcom, Layout, State};
 use crate::engine::software::dispatch::{Flow, Slow, Stop};
 use crate::engine::software::memory::Scalar;
 
-/// Notes instruction and operand addresses.
-fn note_memory(cpu: &mut Cpu, op: &Operation) {
-    note(cpu);
-    cpu.fpu.dp = cpu.ea(op);
-    cpu.fpu.ds = cpu.seg[cpu.seg_of(op) as usize].selector;
+/// Behind an instruction: an unmasked exception that it has raised makes its opcode and operand known (CPUID.07H.EBX\[6\],
+/// FDP_EXCPTN_ONLY).
+fn note_operand(cpu: &mut Cpu, op: &Operation) {
+    if note_exception(cpu, op) {
+        cpu.fpu.dp = cpu.ea(op);
+        cpu.fpu.ds = cpu.seg[cpu.seg_of(op) as usize].selector;
+    }
 }
 
 fn load<T: Scalar>(cpu: &mut Cpu, op: &Operation, at: u64) -> Result<T, Stop> {
@@ -33,7 +35,7 @@ fn store<T: Scalar>(cpu: &mut Cpu, op: &Operation, at: u64, value: T) -> Result<
 fn operand<T: Scalar>(cpu: &mut Cpu, op: &Operation) -> Result<T, Stop> {
     wait(cpu)?;
     let value = load(cpu, op, 0)?;
-    note_memory(cpu, op);
+    note(cpu);
     Ok(value)
 }
 
@@ -41,7 +43,7 @@ fn load80(cpu: &mut Cpu, op: &Operation) -> Result<u128, Stop> {
     wait(cpu)?;
     let low: u64 = load(cpu, op, 0)?;
     let high: u16 = load(cpu, op, 8)?;
-    note_memory(cpu, op);
+    note(cpu);
     Ok(u128::from(low) | u128::from(high) << 64)
 }
 
@@ -61,7 +63,8 @@ fn store_with<T: Scalar>(
         }
         stored?;
     }
-    note_memory(cpu, op);
+    note(cpu);
+    note_operand(cpu, op);
     if value.is_some() && op.r[1] != 0 {
         cpu.fpu.pop();
     }
@@ -81,7 +84,8 @@ fn store80(cpu: &mut Cpu, op: &Operation, f: impl FnOnce(&mut State) -> Option<u
         }
         stored?;
     }
-    note_memory(cpu, op);
+    note(cpu);
+    note_operand(cpu, op);
     if value.is_some() {
         cpu.fpu.pop();
     }
@@ -100,6 +104,7 @@ fn loads(i: &Instruction, asm: &mut Assembler) -> bool {
                 let value: $type = operand(cpu, op)?;
                 let function: fn(&mut State, $type) = $f;
                 function(&mut cpu.fpu, value);
+                note_operand(cpu, op);
                 Ok(Flow::Next)
             });
         }};
@@ -114,6 +119,7 @@ fn loads(i: &Instruction, asm: &mut Assembler) -> bool {
             asm.complex(i, |cpu: &mut Cpu, op: &Operation| {
                 let bits = load80(cpu, op)?;
                 cpu.fpu.fld80(bits);
+                note_operand(cpu, op);
                 Ok(Flow::Next)
             });
         }
@@ -121,6 +127,7 @@ fn loads(i: &Instruction, asm: &mut Assembler) -> bool {
             asm.complex(i, |cpu: &mut Cpu, op: &Operation| {
                 let bits = load80(cpu, op)?;
                 cpu.fpu.fbld(bits);
+                note_operand(cpu, op);
                 Ok(Flow::Next)
             });
         }
@@ -189,6 +196,7 @@ fn with_operand(cpu: &mut Cpu, op: &Operation, operand: Operand) -> Done {
     } else if cpu.fpu.fcom(Fcom::Ordered, Some(operand)) && op.r[1] != 0 {
         cpu.fpu.pop();
     }
+    note_operand(cpu, op);
     Ok(Flow::Next)
 }
 

@@ -24,7 +24,7 @@ mod transcendental;
 use crate::engine::software::float::{Env, F80, Flags, Format, NanRule, Rounding};
 
 pub(crate) use arith::{Binary, Fcom};
-pub(crate) use decode::{decode, order_flags};
+pub(crate) use decode::{decode, is_x87, opcode, order_flags};
 pub(crate) use environment::Layout;
 pub(crate) use image::{Component, components, size_of_standard, u128_at};
 pub(crate) use load::Constant;
@@ -70,12 +70,13 @@ pub(crate) struct State {
     pub(crate) status: u16,
     /// A bit for each of R0 to R7 that is not empty.
     pub(crate) valid: u8,
-    /// Low eleven bits of the last instruction's opcode.
+    /// FOP: eleven bits of the opcode of the last instruction that raised an unmasked exception.
     pub(crate) opcode: u16,
-    /// The last instruction's address and code segment.
+    /// FIP: the last instruction's address. Images with selectors have 0 for its code segment (CPUID.07H.EBX\[13\]), which is kept
+    /// for the linear addresses of real mode.
     pub(crate) ip: u64,
     pub(crate) cs: u16,
-    /// The last memory operand's address and segment.
+    /// FDP: address of the memory operand of the last instruction with one that raised an unmasked exception; its segment is as `cs`.
     pub(crate) dp: u64,
     pub(crate) ds: u16,
 }

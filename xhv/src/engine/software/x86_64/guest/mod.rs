@@ -2,6 +2,7 @@
 
 mod control_words;
 mod controllers;
+mod debug;
 mod delivery;
 mod entries;
 mod exits;

@@ -36,9 +36,10 @@ fn run(
     let mut asm = Assembler::new(cpu.mode, &mut cpu.links, 0, false);
     let mut decoder = iced_x86::Decoder::new(bits, &bytes, 0);
     while decoder.can_decode() {
-        let at = decoder.position() as u16;
+        let at = decoder.position();
         let instruction = decoder.decode();
-        asm.instruction(&instruction, at);
+        asm.note_x87(&bytes[at..]);
+        asm.instruction(&instruction, at as u16);
     }
     asm.go_on(bytes.len() as u16);
     cpu.rip = 0x1000;
@@ -381,6 +382,58 @@ fn the_environment_has_four_layouts() {
     real.memory.read(AREA, &mut image).unwrap();
     assert_eq!(image[..8], [0x7f, 3, 0, 0x38, 0xff, 0x3f, 0, 0x10]);
     assert_eq!(image[14..], [0, 0], "14 bytes");
+}
+
+#[test]
+fn unmasked_exceptions_tell_opcode_and_operand() {
+    let mut m = machine();
+    m.memory.write(AREA + 64, &[0x7b, 3]).unwrap(); // division by zero unmasked
+    let image = |m: &Machine| {
+        let mut image = [0; 24];
+        m.memory.read(AREA, &mut image).unwrap();
+        let word = |at: usize| u64::from_le_bytes(image[at..at + 8].try_into().unwrap());
+        (word(0) >> 48, word(8), word(16))
+    };
+    let done = run(&mut m.cpu, |a| {
+        a.fld1()?;
+        a.fld(qword_ptr(rbx + 8))?;
+        a.fxsave64(ptr(rbx))
+    });
+    assert_eq!(done, None);
+    assert_eq!(image(&m), (0, 0x1002, 0), "no exception: FIP only");
+    let done = run(&mut m.cpu, |a| {
+        a.fldcw(word_ptr(rbx + 64))?;
+        a.fdiv(qword_ptr(rbx + 128))?; // dc b3 80 00 00 00
+        a.fnclex()?;
+        a.fxsave64(ptr(rbx))
+    });
+    assert_eq!(done, None);
+    assert_eq!(image(&m), (0x4b3, 0x1003, AREA + 128));
+    // What comes later moves FIP alone; FXRSTOR brings all three back, selectors are not kept.
+    let done = run(&mut m.cpu, |a| {
+        a.fxrstor64(ptr(rbx))?;
+        a.fxsave(ptr(rbx))?;
+        a.fnop()?;
+        a.fnstenv(ptr(rbx + 0x200))
+    });
+    assert_eq!(done, None);
+    assert_eq!(image(&m), (0x4b3, 0x1003, AREA + 128));
+    let mut env = [0; 28];
+    m.memory.read(AREA + 0x200, &mut env).unwrap();
+    let field = |n: usize| u32::from_le_bytes(env[4 * n..4 * n + 4].try_into().unwrap());
+    let expected = [0x1007, 0x4b3 << 16, (AREA + 128) as u32, 0xffff_0000];
+    assert_eq!([3, 4, 5, 6].map(field), expected);
+    assert_eq!(run(&mut m.cpu, |a| a.fninit()), None);
+    let pointers = |cpu: &Cpu| (cpu.fpu.ip, cpu.fpu.dp, cpu.fpu.opcode);
+    assert_eq!(pointers(&m.cpu), (0, 0, 0));
+    // A block that the CPU decoded itself knows opcodes, too.
+    let code = [
+        0xd9, 0xe8, 0xd9, 0x2e, 0x00, 0x30, 0x66, 0xdc, 0x36, 0x08, 0x30, 0x0f, 0x0b,
+    ];
+    let mut real = Machine::real(16, &code); // fld1; fldcw [3000h]; fdiv qword [3008h] behind a prefix; ud2
+    real.memory.write(0x3000, &[0x7b, 3]).unwrap();
+    assert_eq!(real.run().qualification, 6);
+    assert_eq!(pointers(&real.cpu), (0x1006, 0x3008, 0x436));
 }
 
 #[test]

@@ -112,6 +112,9 @@ const EPT_VPID: u64 = 1
     | 1 << 32
     | 0xf << 40;
 
+/// The bits of IA32_DEBUGCTL: BTF. Branches are not recorded, whatever last-branch MSRs a client binds.
+const DEBUGCTL: u64 = super::super::debug::BTF;
+
 /// What the entry rules need to know.
 pub(crate) const LIMITS: Limits = Limits {
     pin: PIN,
@@ -125,6 +128,7 @@ pub(crate) const LIMITS: Limits = Limits {
     cr0_fixed1: CR0_FIXED1,
     cr4_fixed0: CR4_FIXED0,
     cr4_fixed1: CR4_FIXED1,
+    debugctl: DEBUGCTL,
     physical_width: MAXPHYADDR as u8,
     linear_width: 57,
 };
@@ -168,7 +172,7 @@ pub(crate) fn msr_info(id: u64) -> Result<u64, Code> {
     match id {
         0 => Ok(super::super::msr::ARCH_CAPABILITIES),
         1..=5 => Ok(0),
-        6 => Ok(0b11), // DEBUGCTL: LBR, BTF
+        6 => Ok(DEBUGCTL),
         7 => Ok(super::super::msr::SPEC_CTRL_VALID),
         8 => Ok(0),
         _ => Err(Code::BAD_ARGUMENT),

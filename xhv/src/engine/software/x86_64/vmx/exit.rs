@@ -66,13 +66,14 @@ impl Vmcs {
     pub(crate) fn record(&mut self, cpu: &mut Cpu, exit: &Exit) {
         self.save(cpu, exit.reason);
         let mut qualification = exit.qualification;
-        let memory = matches!(exit.reason, 44 | 48 | 49);
-        if memory && exit.vectoring & EVENT_VALID == 0 {
+        let memory = matches!(exit.reason, 44 | 48 | 49) && exit.vectoring & EVENT_VALID == 0;
+        let midway = core::mem::take(&mut cpu.midway) && exit.reason == EXTERNAL_INTERRUPT;
+        if memory || midway {
             let flags = cpu.flags() | Rflags::RF;
             cpu.set_flags(flags);
-            if exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
-                qualification |= NMI_UNBLOCKING;
-            }
+        }
+        if memory && exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
+            qualification |= NMI_UNBLOCKING;
         }
         self.exit = ExitFields {
             reason: exit.reason.into(),
