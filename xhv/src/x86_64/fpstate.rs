@@ -98,6 +98,9 @@ fn put(area: &mut [u8], offset: usize, len: usize, value: u128) {
 }
 
 impl FpState {
+    /// The component that is PKRU, as a bit of XCR0.
+    pub(super) const PKRU: u32 = 9;
+
     /// From an XSAVE area in the standard format. Components whose bit in XSTATE_BV is 0 have their initial value.
     #[must_use]
     pub fn from_xsave(area: &[u8]) -> Self {
@@ -165,6 +168,16 @@ impl FpState {
             *to = *from;
         }
         area
+    }
+
+    /// PKRU; `place` is where its component lies in the standard format.
+    pub(super) fn pkru(&self, place: usize) -> u32 {
+        match place.checked_sub(REST) {
+            Some(first) if self.xstate_bv >> Self::PKRU & 1 != 0 => {
+                get(&self.rest, first, 4) as u32
+            }
+            _ => 0,
+        }
     }
 
     /// XSTATE_BV, with the bits of x87, SSE and AVX set where their state is not initial.
@@ -324,6 +337,20 @@ mod tests {
         assert_eq!(serde_json::from_str::<FpState>(&json).unwrap(), state);
         let image = FpState::from_fxsave(&state.to_fxsave());
         assert_eq!((image.xmm, image.st), (state.xmm, state.st));
+    }
+
+    #[test]
+    fn components_beyond_avx_lie_where_cpuid_says() {
+        let mut state = FpState {
+            xstate_bv: 1 << FpState::PKRU,
+            rest: vec![0xff; 2692 - REST],
+            ..FpState::default()
+        };
+        assert_eq!(state.pkru(2688), u32::MAX);
+        assert_eq!(state.pkru(REST + 4096), 0);
+        assert_eq!(state.pkru(0), 0);
+        state.xstate_bv = 0;
+        assert_eq!(state.pkru(2688), 0);
     }
 
     #[test]

@@ -50,6 +50,11 @@ bitflags::bitflags! {
     }
 }
 
+/// Extended state on its way to or from an engine, aligned as XSAVE and XRSTOR want it (SDM vol. 1, 13.4): the framework does not say
+/// whether it copies.
+#[repr(C, align(64))]
+struct XsaveArea([u8; XSAVE_SIZE]);
+
 /// How an MSR was enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enabled {
@@ -300,10 +305,15 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Call`] if the engine refuses.
     pub fn fpstate(&self) -> Result<FpState, Error> {
-        let mut buffer = vec![0; XSAVE_SIZE];
-        let answer = self.engine.read_fpstate(&mut buffer);
+        let mut area = XsaveArea([0; XSAVE_SIZE]);
+        let answer = self.engine.read_fpstate(&mut area.0);
         self.answer("hv_vcpu_read_fpstate", answer)?;
-        Ok(FpState::from_xsave(&buffer))
+        Ok(FpState::from_xsave(&area.0))
+    }
+
+    /// Where a component of the extended state lies in the standard format, in bytes; 0 if the host does not have it.
+    pub(super) fn component_place(&self, component: u32) -> usize {
+        engine::cpuid(self.vm.engine(), 0xd, component).ebx as usize
     }
 
     /// Sets x87, SSE and AVX state.
@@ -311,7 +321,9 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Call`] if the engine refuses, for example a component that it does not have.
     pub fn set_fpstate(&mut self, state: &FpState) -> Result<(), Error> {
-        let answer = self.engine.write_fpstate(&state.to_xsave());
+        let mut area = XsaveArea([0; XSAVE_SIZE]);
+        area.0.copy_from_slice(&state.to_xsave());
+        let answer = self.engine.write_fpstate(&area.0);
         self.answer("hv_vcpu_write_fpstate", answer)
     }
 
