@@ -30,6 +30,7 @@ mod misuse;
 mod mmio;
 #[cfg(test)]
 mod mmio_directions;
+mod mmio_memory;
 #[cfg(test)]
 mod real_mode;
 #[cfg(test)]

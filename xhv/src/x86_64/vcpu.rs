@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::emulate::Pending;
+#[cfg(feature = "decode")]
+use super::emulate::{Decoded, Plain};
 use super::fpstate::{FpState, XSAVE_SIZE};
 use super::run::Statistics;
 use super::space::Space;
@@ -74,6 +76,11 @@ pub struct Vcpu {
     pub(super) jobs: Arc<Jobs<Vcpu>>,
     /// An instruction whose emulation needs more answers.
     pub(super) pending: Option<Pending>,
+    #[cfg(feature = "decode")]
+    pub(super) decoded: Decoded,
+    /// A load or store that waits for its only answer.
+    #[cfg(feature = "decode")]
+    pub(super) plain: Option<Plain>,
     pub(super) msrs: BTreeMap<u32, Enabled>,
     /// MSRs that the default policy keeps for the guest.
     pub(super) emulated_msrs: BTreeMap<u32, u64>,
@@ -121,6 +128,10 @@ impl Vcpu {
             control,
             jobs: Arc::default(),
             pending: None,
+            #[cfg(feature = "decode")]
+            decoded: Decoded::default(),
+            #[cfg(feature = "decode")]
+            plain: None,
             msrs: BTreeMap::new(),
             emulated_msrs: BTreeMap::new(),
             statistics: Statistics::default(),

@@ -370,6 +370,9 @@ impl Cpu {
         self.lazy.set_value(value);
         if changed & (Rflags::AC | Rflags::VM | Rflags::TF | Rflags::RF | Rflags::IF) != 0 {
             self.check = true;
+        }
+        // Each exit by a fault sets RF, and its end clears it: the mode does not depend on that.
+        if changed & (Rflags::AC | Rflags::VM) != 0 {
             self.update_mode();
         }
     }
