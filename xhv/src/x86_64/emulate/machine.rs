@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, OpKind, Register};
 
-use super::{BusAccess, Stop};
+use super::{BusAccess, Stop, Translated};
 use crate::guest_memory::Gpa;
 use crate::memory::Permissions;
 use crate::typed::{RawRead, RawWrite, space};
@@ -25,6 +25,7 @@ pub(super) struct Machine<'v> {
     pub(super) instruction: &'v Instruction,
     /// Stays as it is: the instruction makes its changes at its end.
     paging: Paging,
+    known: Option<Translated>,
     log: core::slice::Iter<'v, (BusAccess, u64)>,
     /// General registers that change, by number, and their values.
     changed: u16,
@@ -64,11 +65,13 @@ impl<'v> Machine<'v> {
         instruction: &'v Instruction,
         paging: Paging,
         log: &'v [(BusAccess, u64)],
+        known: Option<Translated>,
     ) -> Self {
         Self {
             vcpu,
             instruction,
             paging,
+            known,
             log: log.iter(),
             changed: 0,
             registers: [0; 16],
@@ -268,10 +271,13 @@ impl<'v> Machine<'v> {
     /// The guest-physical address behind a linear one, and whether there is memory for the access.
     fn place(&self, linear: u64, access: Access) -> Result<(u64, bool), Stop> {
         let memory = self.vcpu.memory.reader();
-        let gpa = self
-            .paging
-            .translate(self.vcpu, &memory, linear, access)?
-            .map_err(Stop::Fault)?;
+        let gpa = match self.known {
+            Some(known) if known.linear == linear => known.gpa,
+            _ => self
+                .paging
+                .translate(self.vcpu, &memory, linear, access)?
+                .map_err(Stop::Fault)?,
+        };
         let needed = match access {
             Access::Write => Permissions::WRITE,
             _ => Permissions::READ,

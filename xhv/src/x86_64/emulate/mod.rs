@@ -50,6 +50,14 @@ pub(super) struct BusAccess {
     pub(super) write: Option<u64>,
 }
 
+/// What the processor has translated when the exit came.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "decode"), allow(dead_code))]
+pub(super) struct Translated {
+    pub(super) linear: u64,
+    pub(super) gpa: u64,
+}
+
 /// An instruction that has made some of its bus accesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pending {
@@ -87,11 +95,11 @@ impl From<Error> for Stop {
 }
 
 impl Vcpu {
-    /// Emulates the instruction at RIP, which stumbled over memory that is not there.
-    pub(super) fn begin_emulating(&mut self) -> Result<Progress, Error> {
+    /// Emulates the instruction at RIP, which stumbled over memory that is not there. `known` saves a page walk.
+    pub(super) fn begin_emulating(&mut self, known: Option<Translated>) -> Result<Progress, Error> {
         let rip = self.read(reg::RIP)?;
         self.pending = None;
-        self.emulate(rip, &[])
+        self.emulate(rip, &[], known)
     }
 
     /// Goes on with the instruction that is half done; `Done` as well if the client has dropped it.
@@ -102,7 +110,7 @@ impl Vcpu {
         if self.read(reg::RIP)? != pending.rip || self.injected()?.is_some() {
             return Ok(Progress::Done);
         }
-        self.emulate(pending.rip, &pending.log)
+        self.emulate(pending.rip, &pending.log, None)
     }
 
     /// The answer to a bus access.
@@ -118,14 +126,19 @@ impl Vcpu {
         match self.pending.take() {
             Some(mut pending) if pending.rip == rip => {
                 pending.log.push((access, value));
-                self.emulate(rip, &pending.log)
+                self.emulate(rip, &pending.log, None)
             }
-            _ => self.emulate(rip, &[(access, value)]),
+            _ => self.emulate(rip, &[(access, value)], None),
         }
     }
 
-    fn emulate(&mut self, rip: u64, log: &[(BusAccess, u64)]) -> Result<Progress, Error> {
-        let end = self.attempt(rip, log);
+    fn emulate(
+        &mut self,
+        rip: u64,
+        log: &[(BusAccess, u64)],
+        known: Option<Translated>,
+    ) -> Result<Progress, Error> {
+        let end = self.attempt(rip, log, known);
         self.progress(rip, log, end)
     }
 
@@ -156,10 +169,15 @@ impl Vcpu {
     }
 
     #[cfg(feature = "decode")]
-    fn attempt(&mut self, rip: u64, log: &[(BusAccess, u64)]) -> Result<(), Stop> {
+    fn attempt(
+        &mut self,
+        rip: u64,
+        log: &[(BusAccess, u64)],
+        known: Option<Translated>,
+    ) -> Result<(), Stop> {
         let paging = Paging::of(self)?;
         let instruction = self.fetch_decoded(rip, &paging)?;
-        let mut machine = machine::Machine::new(self, &instruction, paging, log);
+        let mut machine = machine::Machine::new(self, &instruction, paging, log, known);
         let end = match instruction::execute(&mut machine) {
             Ok(()) => machine.commit(),
             stop => stop,
@@ -173,7 +191,12 @@ impl Vcpu {
     }
 
     #[cfg(not(feature = "decode"))]
-    fn attempt(&mut self, _rip: u64, _log: &[(BusAccess, u64)]) -> Result<(), Stop> {
+    fn attempt(
+        &mut self,
+        _rip: u64,
+        _log: &[(BusAccess, u64)],
+        _known: Option<Translated>,
+    ) -> Result<(), Stop> {
         Err(Stop::Impossible(
             "this build has no instruction decoder: turn the cargo feature `decode` on",
         ))
