@@ -2,6 +2,7 @@
 //!
 //! The instruction is emulated from its start each time, with the answers that the client has given so far; where one more is needed it
 //! stops and asks. Registers and RAM change only when it is through, so that an exit that nobody answers has had no effect and comes again.
+//! A load or store that does nothing else needs no second look: its answer ends it.
 //!
 //! | file | what |
 //! |---|---|
