@@ -52,13 +52,27 @@ pub trait Guest: Target + Sized + 'static {
 
     /// A machine with the program in memory.
     fn machine(image: &Image) -> Result<Self::Vm, Error>;
-    /// A CPU of it on a thread of its own, at the program's entry.
+    /// A CPU of it on a thread of its own.
+    fn spawn<R: Send + 'static>(
+        vm: &Self::Vm,
+        body: impl FnOnce(&mut Self) -> R + Send + 'static,
+    ) -> Result<VcpuThread<Self, R>, Error>;
+    /// Puts CPU `number` at the program's entry, with a stack and its number as the first argument.
+    fn set_up(&mut self, number: u64, entry: u64) -> Result<(), Error>;
+    /// A CPU of it on a thread of its own, at the program's entry. Comes back when it is set up.
     fn start<R: Send + 'static>(
         vm: &Self::Vm,
         number: usize,
         entry: u64,
         body: impl FnOnce(&mut Self) -> R + Send + 'static,
-    ) -> Result<VcpuThread<Self, R>, Error>;
+    ) -> Result<VcpuThread<Self, R>, Error> {
+        let (setup, told) = std::sync::mpsc::channel();
+        let thread = Self::spawn(vm, move |vcpu| {
+            let _ = setup.send(vcpu.set_up(number as u64, entry));
+            body(vcpu)
+        })?;
+        told.recv().unwrap_or(Ok(())).map(|()| thread)
+    }
     fn registers(&self) -> Result<Registers<Self>, Error>;
     fn set_registers(&mut self, values: &Registers<Self>) -> Result<(), Error>;
     /// What is due before each entry.
@@ -103,24 +117,18 @@ impl Guest for x86_64::Vcpu {
         Ok(vm)
     }
 
-    fn start<R: Send + 'static>(
+    fn spawn<R: Send + 'static>(
         vm: &x86_64::Vm,
-        number: usize,
-        entry: u64,
         body: impl FnOnce(&mut Self) -> R + Send + 'static,
     ) -> Result<VcpuThread<Self, R>, Error> {
-        let (setup, told) = std::sync::mpsc::channel();
-        let thread = vm.spawn_vcpu(move |vcpu| {
-            let set = (|| {
-                vcpu.set_long_mode64(entry, Gpa(0x1000))?;
-                // As a call leaves the stack: 8 bytes below a multiple of 16.
-                vcpu.write(x86_64::reg::RSP, RAM_SIZE - number as u64 * STACK - 8)?;
-                vcpu.write(x86_64::reg::RDI, number as u64)
-            })();
-            let _ = setup.send(set);
-            body(vcpu)
-        })?;
-        told.recv().unwrap_or(Ok(())).map(|()| thread)
+        vm.spawn_vcpu(body)
+    }
+
+    fn set_up(&mut self, number: u64, entry: u64) -> Result<(), Error> {
+        self.set_long_mode64(entry, Gpa(0x1000))?;
+        // As a call leaves the stack: 8 bytes below a multiple of 16.
+        self.write(x86_64::reg::RSP, RAM_SIZE - number * STACK - 8)?;
+        self.write(x86_64::reg::RDI, number)
     }
 
     fn registers(&self) -> Result<X86_64CoreRegs, Error> {
@@ -237,23 +245,17 @@ impl Guest for aarch64::Vcpu {
         Ok(vm)
     }
 
-    fn start<R: Send + 'static>(
+    fn spawn<R: Send + 'static>(
         vm: &aarch64::Vm,
-        number: usize,
-        entry: u64,
         body: impl FnOnce(&mut Self) -> R + Send + 'static,
     ) -> Result<VcpuThread<Self, R>, Error> {
-        let (setup, told) = std::sync::mpsc::channel();
-        let thread = vm.spawn_vcpu(move |vcpu| {
-            let set = (|| {
-                vcpu.set_el1(entry, Self::FLAT + RAM_SIZE - number as u64 * STACK)?;
-                vcpu.set_identity(number as u64)?;
-                vcpu.set_x(0, number as u64)
-            })();
-            let _ = setup.send(set);
-            body(vcpu)
-        })?;
-        told.recv().unwrap_or(Ok(())).map(|()| thread)
+        vm.spawn_vcpu(body)
+    }
+
+    fn set_up(&mut self, number: u64, entry: u64) -> Result<(), Error> {
+        self.set_el1(entry, Self::FLAT + RAM_SIZE - number * STACK)?;
+        self.set_identity(number)?;
+        self.set_x(0, number)
     }
 
     fn registers(&self) -> Result<AArch64CoreRegs, Error> {

@@ -58,6 +58,40 @@ pub fn text(genuine: &str, data: &[u8]) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The target of an architecture's snapshots, `$half` of `xhv`: JSON is refused with a reason, or restored and run. `$start` puts a vCPU of
+/// `$machine` into the state of the genuine text.
+#[macro_export]
+macro_rules! snapshot_target {
+    ($half:ident, $machine:ident, $run:ident, $start:expr) => {
+        use xhv::$half::{Vcpu, VcpuState};
+
+        static GENUINE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+            let start: fn(&mut Vcpu) -> Result<(), xhv::Error> = $start;
+            let (_vm, mut vcpu) = $crate::$machine(&[]);
+            start(&mut vcpu).expect("a good state");
+            vcpu.save().expect("it can be saved").to_json()
+        });
+
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+            let Some(text) = $crate::text(&GENUINE, data) else {
+                return;
+            };
+            let Ok(state) = VcpuState::from_json(&text) else {
+                return;
+            };
+            assert!(
+                VcpuState::from_json(&state.to_json()).is_ok(),
+                "what is read can be written"
+            );
+            let (_vm, mut vcpu) = $crate::$machine(data);
+            if vcpu.restore(&state).is_ok() {
+                $crate::$run(&mut vcpu);
+                let _ = vcpu.save();
+            }
+        });
+    };
+}
+
 /// A VM with memory filled with `bytes` from address 0 on, and its vCPU.
 pub fn intel(bytes: &[u8]) -> (x86_64::Vm, x86_64::Vcpu) {
     let vm = x86_64::Vm::new().expect("the software engine makes VMs");

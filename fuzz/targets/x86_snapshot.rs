@@ -1,32 +1,5 @@
 //! JSON as a snapshot of an x86 vCPU: it is refused with a reason, or restored and run.
 #![no_main]
 
-use std::sync::LazyLock;
-
-use libfuzzer_sys::fuzz_target;
-use xhv::x86_64::VcpuState;
-use xhv_fuzz::{intel, run_intel, text};
-
-static GENUINE: LazyLock<String> = LazyLock::new(|| {
-    let (_vm, mut vcpu) = intel(&[]);
-    vcpu.set_real_mode(0, 0x1000).expect("a good state");
-    vcpu.save().expect("it can be saved").to_json()
-});
-
-fuzz_target!(|data: &[u8]| {
-    let Some(text) = text(&GENUINE, data) else {
-        return;
-    };
-    let Ok(state) = VcpuState::from_json(&text) else {
-        return;
-    };
-    assert!(
-        VcpuState::from_json(&state.to_json()).is_ok(),
-        "what is read can be written"
-    );
-    let (_vm, mut vcpu) = intel(data);
-    if vcpu.restore(&state).is_ok() {
-        run_intel(&mut vcpu);
-        let _ = vcpu.save();
-    }
-});
+xhv_fuzz::snapshot_target!(x86_64, intel, run_intel, |vcpu| vcpu
+    .set_real_mode(0, 0x1000));

@@ -32,6 +32,7 @@ mod misuse;
 mod mmio;
 #[cfg(test)]
 mod mmio_directions;
+mod mmio_memory;
 #[cfg(test)]
 mod own_debug;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Devices behind unmapped memory: every kind of instruction that drivers use on them.
 
+use xhv::x86_64::vmcs::{self, AccessRights};
 use xhv::x86_64::{Exit, Vcpu, reg};
 use xhv::{Engine, Gpa};
 
-use crate::support::{exits_with, flat32, long_mode, on_every_engine, vm};
+use crate::support::{CODE, exits_with, flat32, long_mode, on_every_engine, vm};
 
 /// An access as a device sees it: address, size, and the value of a write.
 type Seen = (u64, u8, Option<u64>);
@@ -223,6 +224,105 @@ fn a_forgotten_half_comes_again() {
         exits_with!(vcpu.run().unwrap(), MmioWrite(write) { write.finish().unwrap() });
         assert_eq!(vcpu.read(reg::RIP).unwrap(), 0x1002);
         exits_with!(vcpu.run().unwrap(), Hlt(_hlt) {});
+    });
+}
+
+/// Decoded instructions are remembered: never longer than the guest's memory holds them.
+#[test]
+fn a_changed_instruction_is_decoded_anew() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[]);
+        let mut vcpu = flat32(&vm);
+        vcpu.write(reg::RBX, DEVICE).unwrap();
+        // mov eax,[ebx], mov ecx,[ebx], mov edx,[ebx]: only the last byte differs; twice each, then back.
+        let rows = [reg::RAX, reg::RCX, reg::RDX];
+        let places = [0, 0, 1, 1, 2, 0];
+        for (answer, place) in (1..).zip(places) {
+            vm.write(Gpa(CODE), &[0x8b, 0x03 | (place as u8) << 3, 0xf4])
+                .unwrap();
+            vcpu.write(reg::RIP, CODE).unwrap();
+            assert_eq!(run(&mut vcpu, answer), [(DEVICE, 4, None)]);
+            assert_eq!(vcpu.read(rows[place]).unwrap(), answer);
+        }
+        // An answer is for the instruction that asked, as a processor fetches it once.
+        vcpu.write(reg::RIP, CODE).unwrap();
+        exits_with!(vcpu.run().unwrap(), MmioRead(read) {
+            vm.write(Gpa(CODE + 1), &[0x0b]).unwrap();
+            read.finish(77).unwrap();
+        });
+        assert_eq!(vcpu.read(reg::RAX).unwrap(), 77);
+        assert_eq!(vcpu.read(reg::RIP).unwrap(), CODE + 2);
+    });
+}
+
+#[test]
+fn the_same_bytes_mean_something_else_in_another_mode() {
+    on_every_engine(|engine| {
+        // 67 8b 03 is mov eax,[bp+di] in 32-bit code and mov ax,[ebx] in 16-bit code.
+        let vm = vm(engine, &[0x67, 0x8b, 0x03, 0xf4]);
+        let mut vcpu = flat32(&vm);
+        vcpu.write(reg::RBX, DEVICE + 8).unwrap();
+        vcpu.write(reg::RBP, 0).unwrap();
+        vcpu.write(reg::RDI, 0).unwrap();
+        vcpu.write(vmcs::GUEST_SS_BASE, DEVICE).unwrap();
+        let wide = [(DEVICE, 4, None)];
+        let narrow = [(DEVICE + 8, 2, None)];
+        for (is_wide, seen) in [(true, wide), (false, narrow), (true, wide)] {
+            vcpu.modify(vmcs::GUEST_CS_ACCESS_RIGHTS, |rights: AccessRights| {
+                rights.with(AccessRights::DB, is_wide)
+            })
+            .unwrap();
+            vcpu.write(reg::RIP, CODE).unwrap();
+            assert_eq!(run(&mut vcpu, 5), seen);
+        }
+    });
+}
+
+#[test]
+fn an_instruction_may_end_where_memory_ends() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[]);
+        let last = 0x10_0000 - 2;
+        vm.write(Gpa(last), &[0x8b, 0x03]).unwrap(); // mov eax,[ebx]
+        let mut vcpu = flat32(&vm);
+        vcpu.write(reg::RBX, DEVICE).unwrap();
+        for answer in 1..4 {
+            vcpu.write(reg::RIP, last).unwrap();
+            exits_with!(vcpu.run().unwrap(), MmioRead(read) { read.finish(answer).unwrap() });
+            assert_eq!(vcpu.read(reg::RAX).unwrap(), answer);
+            assert_eq!(vcpu.read(reg::RIP).unwrap(), last + 2);
+        }
+    });
+}
+
+/// The second page of an instruction comes from where the page tables say now.
+#[test]
+fn an_instruction_across_two_pages_follows_the_page_tables() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[]);
+        let mut vcpu = long_mode(&vm);
+        // mov eax,[rbx+disp32] of which three bytes are on the next page; there are two versions of that.
+        let start = CODE + 0x1000 - 3;
+        vm.write(Gpa(start), &[0x8b, 0x83, 0x10]).unwrap();
+        vm.write(Gpa(CODE + 0x1000), &[0, 0, 0, 0xf4]).unwrap();
+        vm.write(Gpa(CODE + 0x2000), &[1, 0, 0, 0xf4]).unwrap();
+        // 4-KiB pages for the first 2 MiB, in a table of their own.
+        let table = 0x4_0000;
+        for page in 0..512_u64 {
+            vm.write_value(Gpa(table + page * 8), page << 12 | 3)
+                .unwrap();
+        }
+        let pdpt: u64 = vm.read_value(Gpa(0x2_0000)).unwrap();
+        let pd: u64 = vm.read_value(Gpa(pdpt & !0xfff)).unwrap();
+        vm.write_value(Gpa(pd & !0xfff), table | 3).unwrap();
+        vcpu.write(reg::RBX, DEVICE).unwrap();
+        for (page, offset) in [(2, 0x10), (3, 0x110), (2, 0x10)] {
+            vm.write_value(Gpa(table + 2 * 8), page << 12 | 3_u64)
+                .unwrap();
+            vcpu.invalidate_tlb().unwrap();
+            vcpu.write(reg::RIP, start).unwrap();
+            assert_eq!(run(&mut vcpu, 5), [(DEVICE + offset, 4, None)]);
+        }
     });
 }
 

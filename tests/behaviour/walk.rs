@@ -1,5 +1,6 @@
 //! The VMM's own page walk against what the processor does: in every paging mode, through random entries, by reads, writes and fetches.
 
+use xhv::x86_64::policy::cpuid;
 use xhv::x86_64::reg::{self, Cr0, Cr4};
 use xhv::x86_64::vmcs::AccessRights;
 use xhv::x86_64::{Access, Exit, Vcpu, Vm, msr::Efer, vmcs};
@@ -9,8 +10,8 @@ use super::support::*;
 
 const TABLES: u64 = 0x2_0000;
 const PAGES: u64 = 0x8_0000;
-/// HLT, which fills the pages that are found.
-const HLT: u8 = 0xf4;
+/// INT3, which exits in every ring: what is executed last.
+const STOP: u8 = 0xcc;
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 2;
@@ -90,7 +91,7 @@ impl Random {
 
 impl Mode {
     /// Writes tables: the first page of code as it is, and behind the second entry of the top a chain of random entries.
-    fn tables(&self, vm: &Vm, random: &mut Random) -> u64 {
+    fn tables(&self, vm: &Vm, user: bool, random: &mut Random) -> u64 {
         vm.write(Gpa(TABLES), &[0; 0x2_0000]).unwrap();
         let chain = |number: u64| move |level: u64| TABLES + (number * 8 + level) * 0x1000;
         let (plain, wild) = (chain(0), chain(1));
@@ -100,15 +101,20 @@ impl Mode {
         };
         let levels = u64::from(self.levels);
         let pae_top = |level| !self.long && levels == 3 && level == 0;
+        let code_is_for = if user { USER } else { 0 };
         for level in 0..levels - 1 {
             let rights = if pae_top(level) {
                 PRESENT
             } else {
-                PRESENT | WRITABLE
+                PRESENT | WRITABLE | code_is_for
             };
             put(plain(level), 0, plain(level + 1) | rights);
         }
-        put(plain(levels - 1), CODE >> 12, CODE | PRESENT | WRITABLE);
+        let page = CODE | PRESENT | WRITABLE | code_is_for;
+        put(plain(levels - 1), CODE >> 12, page);
+        // A page is for users only if all levels say so: else hardly one would be.
+        let for_users = if user { 9 } else { 2 };
+        let for_users = random.next() % 10 < for_users;
         let linear = 1_u64 << (12 + self.bits * (self.levels - 1));
         for level in 0..levels {
             let last = level + 1 == levels;
@@ -120,9 +126,13 @@ impl Mode {
             entry |= if random.one_in(12) { 0 } else { PRESENT };
             if !pae_top(level) {
                 entry |= if random.one_in(4) { 0 } else { WRITABLE };
-                entry |= if random.one_in(3) { USER } else { 0 };
+                let differs = random.one_in(12);
+                entry |= if for_users != differs { USER } else { 0 };
                 if self.entry == 8 && random.one_in(6) {
                     entry |= NO_EXECUTE;
+                }
+                if self.long && last {
+                    entry |= random.next() % 16 << 59;
                 }
                 if !last && random.one_in(8) {
                     // A large page at 0, where the guest has memory, or with a bit that is reserved there.
@@ -144,13 +154,18 @@ impl Mode {
         linear | random.next() % 0x1000
     }
 
-    fn start(&self, vm: &Vm, random: &mut Random) -> Vcpu {
+    fn start(&self, vm: &Vm, user: bool, random: &mut Random) -> Vcpu {
         let mut vcpu = if self.long { long_mode(vm) } else { flat32(vm) };
         let mut cr4 = self.cr4;
         for bit in [Cr4::SMEP, Cr4::SMAP] {
             if random.one_in(3) {
                 cr4 |= bit;
             }
+        }
+        // CPUID.07H:ECX[3]: protection keys for user pages.
+        if self.long && random.one_in(2) && cpuid(&vcpu, 7, 0).ecx & 1 << 3 != 0 {
+            cr4 |= Cr4::PKE;
+            set_pkru(&mut vcpu, random.next() as u32);
         }
         let mut cr0 = Cr0::PE | Cr0::PG | Cr0::ET | Cr0::NE;
         if random.one_in(2) {
@@ -162,9 +177,30 @@ impl Mode {
             vcpu.modify(vmcs::GUEST_IA32_EFER, |efer: Efer| efer | Efer::NXE)
                 .unwrap();
         }
-        vcpu.write(vmcs::EXCEPTION_BITMAP, 1 << 14).unwrap();
+        if user {
+            for (rights, selector) in [
+                (vmcs::GUEST_CS_ACCESS_RIGHTS, vmcs::GUEST_CS_SELECTOR),
+                (vmcs::GUEST_SS_ACCESS_RIGHTS, vmcs::GUEST_SS_SELECTOR),
+            ] {
+                vcpu.modify(rights, |rights: AccessRights| rights.with_dpl(3))
+                    .unwrap();
+                vcpu.modify(selector, |selector: u16| selector | 3).unwrap();
+            }
+        }
+        vcpu.write(vmcs::EXCEPTION_BITMAP, 1 << 14 | 1 << 3)
+            .unwrap();
         vcpu
     }
+}
+
+/// Sets PKRU: component 9 of the extended state, which lies where CPUID says, bits in XSTATE_BV at 512.
+fn set_pkru(vcpu: &mut Vcpu, value: u32) {
+    let mut image = vec![0; 4096];
+    vcpu.read_fpstate(&mut image).unwrap();
+    let place = cpuid(vcpu, 0xd, 9).ebx as usize;
+    image[place..place + 4].copy_from_slice(&value.to_le_bytes());
+    image[513] |= 2;
+    vcpu.write_fpstate(&image).unwrap();
 }
 
 /// Points the vCPU to the tables, PAE's four entries included, which a processor keeps.
@@ -186,30 +222,34 @@ fn load_tables(vcpu: &mut Vcpu, vm: &Vm, mode: &Mode) {
 
 fn code(access: Access) -> &'static [u8] {
     match access {
-        Access::Read => &[0x8a, 0x06, HLT],  // mov al, [esi]; hlt
-        Access::Write => &[0x88, 0x06, HLT], // mov [esi], al; hlt
-        Access::Fetch => &[0xff, 0xe6],      // jmp esi
+        Access::Read => &[0x8a, 0x06, STOP],  // mov al, [esi]; int3
+        Access::Write => &[0x88, 0x06, STOP], // mov [esi], al; int3
+        Access::Fetch => &[0xff, 0xe6],       // jmp esi
     }
 }
 
 /// One access through one set of tables. Answers whether it was allowed.
 fn one(engine: Engine, mode: &Mode, random: &mut Random) -> bool {
     let access = [Access::Read, Access::Write, Access::Fetch][random.next() as usize % 3];
+    let user = random.one_in(2);
     let vm = vm(engine, code(access));
-    let mut vcpu = mode.start(&vm, random);
-    let linear = mode.tables(&vm, random);
+    let mut vcpu = mode.start(&vm, user, random);
+    let linear = mode.tables(&vm, user, random);
     load_tables(&mut vcpu, &vm, mode);
     vcpu.write(reg::RSI, linear).unwrap();
     vcpu.write(reg::RAX, 0x5a).unwrap();
     let told = vcpu.translate(linear, access).unwrap();
-    let context = format!("{}: {access:?} of {linear:#x}: {told:x?}", mode.name);
+    let context = format!(
+        "{}: {access:?} of {linear:#x}, user {user}: {told:x?}",
+        mode.name
+    );
     match told {
         Ok(gpa) if access == Access::Read => vm.write(gpa, &[0xa5]).unwrap(),
-        Ok(gpa) => vm.write(gpa, &[HLT]).unwrap(),
+        Ok(gpa) => vm.write(gpa, &[STOP]).unwrap(),
         Err(_) => {}
     }
     match (vcpu.run().unwrap(), told) {
-        (Exit::Hlt(_), Ok(gpa)) => {
+        (Exit::Exception(stop), Ok(gpa)) if stop.vector() == 3 => {
             let mut byte = [0];
             vm.read(gpa, &mut byte).unwrap();
             match access {
@@ -256,7 +296,7 @@ fn the_walk_agrees_with_the_processor_in_every_mode() {
 #[test]
 fn the_walk_knows_the_privilege() {
     on_every_engine(|engine| {
-        let vm = vm(engine, &[HLT]);
+        let vm = vm(engine, &[STOP]);
         let mut vcpu = long_mode(&vm);
         let top: u64 = vm.read_value(Gpa(TABLES)).unwrap();
         vm.write_value(Gpa(TABLES), top & !USER).unwrap();
@@ -273,7 +313,7 @@ fn the_walk_knows_the_privilege() {
 #[test]
 fn memory_is_read_and_written_over_page_borders_as_far_as_it_is_mapped() {
     on_every_engine(|engine| {
-        let vm = vm(engine, &[HLT]);
+        let vm = vm(engine, &[STOP]);
         let vcpu = long_mode(&vm);
         // The guest's page tables map 1 GiB, of which the VM has 1 MiB.
         let text: Vec<u8> = (0..=255).cycle().take(0x3000).collect();

@@ -5,7 +5,7 @@
 use core::ops::Range;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::debug::Traps;
 use crate::error::Error;
@@ -231,6 +231,11 @@ impl GuestMemory {
         self.write(gpa, &value.to_le().to_le_bytes()[..T::SIZE])
     }
 
+    /// The list, locked: for several small reads in a row, as a page walk makes them.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader(lock(&self.0))
+    }
+
     /// The memory behind a range that lies in one mapping: the usual case.
     fn one_part(&self, gpa: u64, size: u64) -> Option<(Memory, u64)> {
         let inner = lock(&self.0);
@@ -302,7 +307,7 @@ impl GuestMemory {
 
     /// The permissions at an address.
     pub(crate) fn permissions(&self, gpa: u64) -> Option<Permissions> {
-        lock(&self.0).find(gpa).map(|range| range.permissions)
+        self.reader().permissions(gpa)
     }
 
     /// Judges a guest access that faulted.
@@ -321,6 +326,34 @@ impl GuestMemory {
             return Verdict::Dirtied(first, page, permissions);
         }
         Verdict::Retry
+    }
+}
+
+/// The mappings while nobody changes them; see [`GuestMemory::reader`].
+#[derive(Debug)]
+pub(crate) struct Reader<'m>(MutexGuard<'m, Inner>);
+
+impl Reader<'_> {
+    /// Copies bytes out. What lies before the first one without memory is copied all the same.
+    pub(crate) fn read(&self, gpa: u64, out: &mut [u8]) -> Result<(), Error> {
+        let size = out.len() as u64;
+        let out_of_range = || Error::OutOfRange { address: gpa, size };
+        let mut done = 0;
+        while done < out.len() {
+            let at = gpa.checked_add(done as u64).ok_or_else(out_of_range)?;
+            let range = self.0.find(at).ok_or_else(out_of_range)?;
+            let into = at - range.gpa.0;
+            let len = (range.size - into).min((out.len() - done) as u64) as usize;
+            let part = &mut out[done..done + len];
+            range.memory.read(range.offset + into, part)?;
+            done += len;
+        }
+        Ok(())
+    }
+
+    /// The permissions at an address.
+    pub(crate) fn permissions(&self, gpa: u64) -> Option<Permissions> {
+        self.0.find(gpa).map(|range| range.permissions)
     }
 }
 
@@ -425,8 +458,14 @@ mod tests {
         assert_eq!(out, [1, 2, 3, 4]);
         assert!(memory.read(2 * PAGE - 2, &mut out).is_err());
         assert!(memory.read(u64::MAX, &mut out).is_err());
+        let mut again = [0; 4];
+        memory.reader().read(PAGE - 2, &mut again).unwrap();
+        assert_eq!(again, out);
+        assert!(memory.reader().read(2 * PAGE - 2, &mut again).is_err());
+        assert!(memory.reader().read(u64::MAX, &mut again).is_err());
         memory.remove(0, PAGE);
         assert!(memory.read(PAGE - 2, &mut out).is_err());
+        assert!(memory.reader().read(PAGE - 2, &mut again).is_err());
         assert!(memory.covers(PAGE, PAGE) && !memory.covers(0, 2 * PAGE));
     }
 

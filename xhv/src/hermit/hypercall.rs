@@ -1,5 +1,5 @@
 //! Hypercalls of Hermit's kernels, in the versions 1 to 3 of uhyve's interface: decoded to what the guest wants, and answered where
-//! the version has its result. Numbers and layouts are those of the crate `uhyve-interface`.
+//! the version has its result. What the versions have different is in the tables of `interface`.
 //!
 //! On x86_64 a hypercall is an OUT to its number: version 1 puts the address of the parameters into EAX, 2 and 3 into RDI. On AArch64 it
 //! is a store of that address to the hypercall's. Version 1 names the buffers of files by virtual address, the others by guest-physical
@@ -8,8 +8,8 @@
 use core::mem::offset_of;
 
 use uhyve_interface::v1::{self, MAX_ARGC_ENVC};
-use uhyve_interface::v2;
 
+use super::interface::{Answer, Call, FIRST, Interface, SECOND};
 use crate::error::Error;
 use crate::guest_access::{GuestAccess, GuestAddress};
 use crate::guest_memory::Gpa;
@@ -68,18 +68,6 @@ pub struct Hypercall {
     answer: Answer,
 }
 
-/// Where a result goes, and in which form.
-#[derive(Debug, Clone, Copy)]
-enum Answer {
-    None,
-    /// An `i32`.
-    Narrow(usize),
-    /// An `i64`.
-    Wide(usize),
-    /// An `i64` that knows no other error than -1.
-    Coarse(usize),
-}
-
 /// The parameters of a hypercall in guest memory.
 struct Parameters<'g, G>(&'g G, Gpa);
 
@@ -104,12 +92,13 @@ impl Hypercall {
     /// # Errors
     /// [`Error::OutOfRange`] if the parameters or a path are not in the guest's memory, [`Error::Argument`] for a path that is no UTF-8.
     pub fn decode(guest: &impl GuestAccess, number: u64, data: u64) -> Result<Option<Self>, Error> {
-        let parameters = Parameters(guest, Gpa(data));
-        let first = u16::try_from(number).map(v1::HypercallAddress::try_from);
-        let (request, answer) = match (v2::HypercallAddress::try_from(number), first) {
-            (Ok(call), _) => second(&parameters, call, data)?,
-            (_, Ok(Ok(call))) => self::first(&parameters, call, data)?,
-            _ => return Ok(None),
+        let Some(interface) = [&SECOND, &FIRST].into_iter().find(|i| (i.knows)(number)) else {
+            return Ok(None);
+        };
+        let call = interface.calls.iter().find(|(known, _)| *known == number);
+        let (request, answer) = match call {
+            Some((_, call)) => interface.decode(*call, &Parameters(guest, Gpa(data)), data)?,
+            None => (Request::Other { number }, Answer::None),
         };
         Ok(Some(Self {
             request,
@@ -186,142 +175,77 @@ impl Hypercall {
     }
 }
 
-fn first<G: GuestAccess>(
-    p: &Parameters<'_, G>,
-    call: v1::HypercallAddress,
-    data: u64,
-) -> Result<(Request, Answer), Error> {
-    use v1::HypercallAddress as Call;
-    use v1::parameters::{
-        ExitParams, LseekParams, ReadParams, SerialWriteBufferParams, WriteParams,
-    };
-    Ok(match call {
-        Call::Exit => {
-            let code = p.get(offset_of!(ExitParams, arg))?;
-            (Request::Exit { code }, Answer::None)
-        }
-        Call::Uart => (Request::PrintByte { byte: data as u8 }, Answer::None),
-        Call::SerialBufferWrite => {
-            let from = GuestAddress::Physical(p.get(offset_of!(SerialWriteBufferParams, buf))?);
-            let size = p.get(offset_of!(SerialWriteBufferParams, len))?;
-            (Request::Print { from, size }, Answer::None)
-        }
-        Call::FileWrite => {
-            let request = Request::Write {
-                fd: p.get(offset_of!(WriteParams, fd))?,
-                from: GuestAddress::Virtual(p.get(offset_of!(WriteParams, buf))?),
-                size: p.get(offset_of!(WriteParams, len))?,
-            };
-            (request, Answer::None)
-        }
-        Call::FileRead => {
-            let request = Request::Read {
-                fd: p.get(offset_of!(ReadParams, fd))?,
-                to: GuestAddress::Virtual(p.get(offset_of!(ReadParams, buf))?),
-                size: p.get(offset_of!(ReadParams, len))?,
-            };
-            (request, Answer::Wide(offset_of!(ReadParams, ret)))
-        }
-        Call::FileLseek => {
-            let request = Request::Seek {
-                fd: p.get(offset_of!(LseekParams, fd))?,
-                offset: p.get(offset_of!(LseekParams, offset))?,
-                whence: p.get(offset_of!(LseekParams, whence))?,
-            };
-            (request, Answer::Coarse(offset_of!(LseekParams, offset)))
-        }
-        Call::FileOpen => open(p)?,
-        Call::FileClose => close(p)?,
-        Call::FileUnlink => unlink(p)?,
-        Call::Cmdsize => (Request::CommandLineSizes, Answer::None),
-        Call::Cmdval => (Request::CommandLine, Answer::None),
-        other => (
-            Request::Other {
-                number: other as u64,
-            },
-            Answer::None,
-        ),
-    })
-}
-
-fn second<G: GuestAccess>(
-    p: &Parameters<'_, G>,
-    call: v2::HypercallAddress,
-    data: u64,
-) -> Result<(Request, Answer), Error> {
-    use v2::HypercallAddress as Call;
-    use v2::parameters::{LseekParams, ReadParams, SerialWriteBufferParams, WriteParams};
-    Ok(match call {
-        Call::Exit => (Request::Exit { code: data as i32 }, Answer::None),
-        Call::SerialWriteByte => (Request::PrintByte { byte: data as u8 }, Answer::None),
-        Call::SerialWriteBuffer => {
-            let from = GuestAddress::Physical(p.get(offset_of!(SerialWriteBufferParams, buf))?);
-            let size = p.get(offset_of!(SerialWriteBufferParams, len))?;
-            (Request::Print { from, size }, Answer::None)
-        }
-        Call::FileWrite => {
-            let request = Request::Write {
-                fd: p.get(offset_of!(WriteParams, fd))?,
-                from: GuestAddress::Physical(p.get(offset_of!(WriteParams, buf))?),
-                size: p.get(offset_of!(WriteParams, len))?,
-            };
-            (request, Answer::Wide(offset_of!(WriteParams, ret)))
-        }
-        Call::FileRead => {
-            let request = Request::Read {
-                fd: p.get(offset_of!(ReadParams, fd))?,
-                to: GuestAddress::Physical(p.get(offset_of!(ReadParams, buf))?),
-                size: p.get(offset_of!(ReadParams, len))?,
-            };
-            (request, Answer::Wide(offset_of!(ReadParams, ret)))
-        }
-        Call::FileLseek => {
-            let request = Request::Seek {
-                fd: p.get(offset_of!(LseekParams, fd))?,
-                offset: p.get(offset_of!(LseekParams, offset))?,
-                whence: p.get(offset_of!(LseekParams, whence))?,
-            };
-            (request, Answer::Wide(offset_of!(LseekParams, offset)))
-        }
-        Call::FileOpen => open(p)?,
-        Call::FileClose => close(p)?,
-        Call::FileUnlink => unlink(p)?,
-        other => (
-            Request::Other {
-                number: other as u64,
-            },
-            Answer::None,
-        ),
-    })
-}
-
-/// The three calls that all versions have alike.
-fn open<G: GuestAccess>(p: &Parameters<'_, G>) -> Result<(Request, Answer), Error> {
-    use v1::parameters::OpenParams;
-    let request = Request::Open {
-        path: p.path(offset_of!(OpenParams, name))?,
-        flags: p.get(offset_of!(OpenParams, flags))?,
-        mode: p.get(offset_of!(OpenParams, mode))?,
-    };
-    Ok((request, Answer::Narrow(offset_of!(OpenParams, ret))))
-}
-
-fn close<G: GuestAccess>(p: &Parameters<'_, G>) -> Result<(Request, Answer), Error> {
-    use v1::parameters::CloseParams;
-    let fd = p.get(offset_of!(CloseParams, fd))?;
-    Ok((
-        Request::Close { fd },
-        Answer::Narrow(offset_of!(CloseParams, ret)),
-    ))
-}
-
-fn unlink<G: GuestAccess>(p: &Parameters<'_, G>) -> Result<(Request, Answer), Error> {
-    use v1::parameters::UnlinkParams;
-    let path = p.path(offset_of!(UnlinkParams, name))?;
-    Ok((
-        Request::Unlink { path },
-        Answer::Narrow(offset_of!(UnlinkParams, ret)),
-    ))
+impl Interface {
+    fn decode<G: GuestAccess>(
+        &self,
+        call: Call,
+        p: &Parameters<'_, G>,
+        data: u64,
+    ) -> Result<(Request, Answer), Error> {
+        use v1::parameters::{CloseParams, OpenParams, UnlinkParams};
+        let silent = |request| (request, Answer::None);
+        Ok(match call {
+            Call::Exit => silent(Request::Exit {
+                code: match self.exit {
+                    Some(offset) => p.get(offset)?,
+                    None => data as i32,
+                },
+            }),
+            Call::PrintByte => silent(Request::PrintByte { byte: data as u8 }),
+            Call::Print => silent(Request::Print {
+                from: GuestAddress::Physical(p.get(self.print.address)?),
+                size: p.get(self.print.size)?,
+            }),
+            Call::Write => {
+                let (at, answer) = &self.write;
+                let request = Request::Write {
+                    fd: p.get(at.fd)?,
+                    from: (self.address)(p.get(at.buffer.address)?),
+                    size: p.get(at.buffer.size)?,
+                };
+                (request, *answer)
+            }
+            Call::Read => {
+                let (at, answer) = &self.read;
+                let request = Request::Read {
+                    fd: p.get(at.fd)?,
+                    to: (self.address)(p.get(at.buffer.address)?),
+                    size: p.get(at.buffer.size)?,
+                };
+                (request, *answer)
+            }
+            Call::Seek => {
+                let (at, answer) = &self.seek;
+                let request = Request::Seek {
+                    fd: p.get(at.fd)?,
+                    offset: p.get(at.offset)?,
+                    whence: p.get(at.whence)?,
+                };
+                (request, *answer)
+            }
+            // All versions have these three alike.
+            Call::Open => {
+                let request = Request::Open {
+                    path: p.path(offset_of!(OpenParams, name))?,
+                    flags: p.get(offset_of!(OpenParams, flags))?,
+                    mode: p.get(offset_of!(OpenParams, mode))?,
+                };
+                (request, Answer::Narrow(offset_of!(OpenParams, ret)))
+            }
+            Call::Close => {
+                let fd = p.get(offset_of!(CloseParams, fd))?;
+                let answer = Answer::Narrow(offset_of!(CloseParams, ret));
+                (Request::Close { fd }, answer)
+            }
+            Call::Unlink => {
+                let path = p.path(offset_of!(UnlinkParams, name))?;
+                let answer = Answer::Narrow(offset_of!(UnlinkParams, ret));
+                (Request::Unlink { path }, answer)
+            }
+            Call::CommandLineSizes => silent(Request::CommandLineSizes),
+            Call::CommandLine => silent(Request::CommandLine),
+        })
+    }
 }
 
 impl x86_64::PortWrite<'_> {
@@ -331,7 +255,7 @@ impl x86_64::PortWrite<'_> {
     /// As [`Hypercall::decode`]; [`Error::Row`] if the engine refuses.
     pub fn hermit_hypercall(&mut self) -> Result<Option<Hypercall>, Error> {
         let (number, value) = (u64::from(self.port()), u64::from(self.value()));
-        let in_rdi = v2::HypercallAddress::try_from(number).is_ok();
+        let in_rdi = (SECOND.knows)(number);
         let vcpu = self.vcpu();
         let data = if in_rdi {
             vcpu.read(x86_64::reg::RDI)?

@@ -14,6 +14,7 @@
 mod boot;
 mod hypercall;
 mod image;
+mod interface;
 mod start;
 
 pub use boot::Boot;

@@ -98,6 +98,12 @@ fn put(area: &mut [u8], offset: usize, len: usize, value: u128) {
 }
 
 impl FpState {
+    /// The component with bits 511:256 of ZMM0 to ZMM15, as a bit of XCR0.
+    #[cfg(feature = "decode")]
+    pub(super) const ZMM_HIGH: u32 = 6;
+    /// The component that is PKRU.
+    pub(super) const PKRU: u32 = 9;
+
     /// From an XSAVE area in the standard format. Components whose bit in XSTATE_BV is 0 have their initial value.
     #[must_use]
     pub fn from_xsave(area: &[u8]) -> Self {
@@ -165,6 +171,36 @@ impl FpState {
             *to = *from;
         }
         area
+    }
+
+    /// Clears bits 511:256 of a vector register, if this state has AVX-512's. `place` is where its component lies in the standard format.
+    #[cfg(feature = "decode")]
+    pub(super) fn clear_zmm_high(&mut self, register: usize, place: usize) {
+        if self.xstate_bv >> Self::ZMM_HIGH & 1 == 0 {
+            return;
+        }
+        let Some(first) = (place + 32 * register).checked_sub(REST) else {
+            return;
+        };
+        // Trailing zeros are left out.
+        self.rest
+            .iter_mut()
+            .skip(first)
+            .take(32)
+            .for_each(|byte| *byte = 0);
+        while self.rest.last() == Some(&0) {
+            self.rest.pop();
+        }
+    }
+
+    /// PKRU; `place` is where its component lies in the standard format.
+    pub(super) fn pkru(&self, place: usize) -> u32 {
+        match place.checked_sub(REST) {
+            Some(first) if self.xstate_bv >> Self::PKRU & 1 != 0 => {
+                get(&self.rest, first, 4) as u32
+            }
+            _ => 0,
+        }
     }
 
     /// XSTATE_BV, with the bits of x87, SSE and AVX set where their state is not initial.
@@ -324,6 +360,29 @@ mod tests {
         assert_eq!(serde_json::from_str::<FpState>(&json).unwrap(), state);
         let image = FpState::from_fxsave(&state.to_fxsave());
         assert_eq!((image.xmm, image.st), (state.xmm, state.st));
+    }
+
+    #[test]
+    fn components_beyond_avx_lie_where_cpuid_says() {
+        let mut state = FpState {
+            xstate_bv: 1 << FpState::PKRU | 1 << FpState::ZMM_HIGH,
+            rest: vec![0xff; 2692 - REST],
+            ..FpState::default()
+        };
+        assert_eq!(state.pkru(2688), u32::MAX);
+        assert_eq!(state.pkru(REST + 4096), 0);
+        assert_eq!(state.pkru(0), 0);
+        state.clear_zmm_high(3, 1152);
+        let cleared = 1152 + 96 - REST..1152 + 128 - REST;
+        for (at, byte) in state.rest.iter().enumerate() {
+            assert_eq!(*byte == 0, cleared.contains(&at), "{at}");
+        }
+        state.clear_zmm_high(15, 4096);
+        state.xstate_bv = 0;
+        assert_eq!(state.pkru(2688), 0);
+        let before = state.clone();
+        state.clear_zmm_high(0, 1152);
+        assert_eq!(state, before);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Hidden here: host interrupts (reason 1), EPT violations on memory that is mapped (cold pages, dirty-page tracking), events whose delivery an
 //! exit interrupted (they are injected again), and the blocking of NMIs that an IRET lifted too early.
 
-use super::emulate::Progress;
+use super::emulate::{Progress, Translated};
 use super::exit::{Exit, Kind};
 use super::exits::{EptQualification, ExitReason};
 use super::vcpu::Vcpu;
@@ -299,7 +299,11 @@ impl Vcpu {
                 "the guest's paging structures lie where nothing is mapped",
             )));
         }
-        match self.begin_emulating()? {
+        let known = Translated {
+            linear: self.read(vmcs::GUEST_LINEAR_ADDRESS)?,
+            gpa: gpa.0,
+        };
+        match self.begin_emulating(Some(known))? {
             Progress::Access(access) => Ok(Some(Kind::Mmio(access))),
             Progress::Done => Ok(None),
             Progress::Impossible(why) => Ok(Some(Kind::Undecoded(gpa, why))),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::emulate::Pending;
+#[cfg(feature = "decode")]
+use super::emulate::{Decoded, Plain};
 use super::fpstate::{FpState, XSAVE_SIZE};
 use super::run::Statistics;
 use super::space::Space;
@@ -50,6 +52,11 @@ bitflags::bitflags! {
     }
 }
 
+/// Extended state on its way to or from an engine, aligned as XSAVE and XRSTOR want it (SDM vol. 1, 13.4): the framework does not say
+/// whether it copies.
+#[repr(C, align(64))]
+struct XsaveArea([u8; XSAVE_SIZE]);
+
 /// How an MSR was enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enabled {
@@ -69,6 +76,11 @@ pub struct Vcpu {
     pub(super) jobs: Arc<Jobs<Vcpu>>,
     /// An instruction whose emulation needs more answers.
     pub(super) pending: Option<Pending>,
+    #[cfg(feature = "decode")]
+    pub(super) decoded: Decoded,
+    /// A load or store that waits for its only answer.
+    #[cfg(feature = "decode")]
+    pub(super) plain: Option<Plain>,
     pub(super) msrs: BTreeMap<u32, Enabled>,
     /// MSRs that the default policy keeps for the guest.
     pub(super) emulated_msrs: BTreeMap<u32, u64>,
@@ -116,6 +128,10 @@ impl Vcpu {
             control,
             jobs: Arc::default(),
             pending: None,
+            #[cfg(feature = "decode")]
+            decoded: Decoded::default(),
+            #[cfg(feature = "decode")]
+            plain: None,
             msrs: BTreeMap::new(),
             emulated_msrs: BTreeMap::new(),
             statistics: Statistics::default(),
@@ -300,10 +316,15 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Call`] if the engine refuses.
     pub fn fpstate(&self) -> Result<FpState, Error> {
-        let mut buffer = vec![0; XSAVE_SIZE];
-        let answer = self.engine.read_fpstate(&mut buffer);
+        let mut area = XsaveArea([0; XSAVE_SIZE]);
+        let answer = self.engine.read_fpstate(&mut area.0);
         self.answer("hv_vcpu_read_fpstate", answer)?;
-        Ok(FpState::from_xsave(&buffer))
+        Ok(FpState::from_xsave(&area.0))
+    }
+
+    /// Where a component of the extended state lies in the standard format, in bytes; 0 if the host does not have it.
+    pub(super) fn component_place(&self, component: u32) -> usize {
+        engine::cpuid(self.vm.engine(), 0xd, component).ebx as usize
     }
 
     /// Sets x87, SSE and AVX state.
@@ -311,7 +332,9 @@ impl Vcpu {
     /// # Errors
     /// [`Error::Call`] if the engine refuses, for example a component that it does not have.
     pub fn set_fpstate(&mut self, state: &FpState) -> Result<(), Error> {
-        let answer = self.engine.write_fpstate(&state.to_xsave());
+        let mut area = XsaveArea([0; XSAVE_SIZE]);
+        area.0.copy_from_slice(&state.to_xsave());
+        let answer = self.engine.write_fpstate(&area.0);
         self.answer("hv_vcpu_write_fpstate", answer)
     }
 

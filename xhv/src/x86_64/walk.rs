@@ -3,11 +3,12 @@
 //! Source: Intel SDM vol. 3, chapter "Paging". Accessed and dirty flags are not set.
 
 use super::controls::VmEntryControls;
+use super::fpstate::FpState;
 use super::reg::{self, Cr0, Cr4, Rflags};
 use super::vcpu::Vcpu;
 use super::vmcs::{self, AccessRights};
 use crate::error::Error;
-use crate::guest_memory::{Gpa, GuestMemory};
+use crate::guest_memory::{Gpa, GuestMemory, Reader};
 
 /// What is to be done at a linear address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +30,16 @@ pub struct PageFault {
     pub code: u32,
 }
 
-/// The registers that translation depends on.
+/// The registers that translation depends on. Those that do not matter in a mode are not read, which costs a system call each on the
+/// framework.
 #[derive(Debug, Clone, Copy)]
-struct Paging {
+pub(super) struct Paging {
     cr0: Cr0,
     cr3: u64,
     cr4: Cr4,
     nxe: bool,
-    long: bool,
+    /// IA-32e mode.
+    pub(super) long: bool,
     user: bool,
     /// RFLAGS.AC: SMAP is lifted.
     alignment_check: bool,
@@ -51,7 +54,17 @@ const NO_EXECUTE: u64 = 1 << 63;
 /// Bits of #PF's error code.
 const CODE_PRESENT: u32 = 1;
 const CODE_RESERVED: u32 = 1 << 3;
+const CODE_KEY: u32 = 1 << 5;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// Where a walk ended.
+struct Page {
+    gpa: u64,
+    /// User code may reach it.
+    user: bool,
+    /// Its protection key.
+    key: u32,
+}
 
 /// How the levels of a paging mode are laid out.
 struct Levels {
@@ -66,26 +79,35 @@ struct Levels {
 }
 
 impl Paging {
-    fn of(vcpu: &Vcpu) -> Result<Self, Error> {
-        let entry = vcpu.read(vmcs::VM_ENTRY_CONTROLS)?;
-        let stack = vcpu.read(vmcs::GUEST_SS_ACCESS_RIGHTS)?;
-        let flags = vcpu.read(reg::RFLAGS)?;
-        let pdpte = |field| vcpu.raw_vmcs(field);
-        Ok(Self {
+    pub(super) fn of(vcpu: &Vcpu) -> Result<Self, Error> {
+        let mut paging = Self {
             cr0: vcpu.read(vmcs::GUEST_CR0)?,
-            cr3: vcpu.raw_vmcs(vmcs::GUEST_CR3.key()),
-            cr4: vcpu.read(vmcs::GUEST_CR4)?,
-            nxe: vcpu.raw_vmcs(vmcs::GUEST_IA32_EFER.key()) & 1 << 11 != 0,
-            long: entry.contains(VmEntryControls::IA_32E_MODE_GUEST),
-            user: stack.dpl() == 3,
-            alignment_check: flags.contains(Rflags::AC),
-            pdptes: [
-                pdpte(vmcs::GUEST_PDPTE0.key()),
-                pdpte(vmcs::GUEST_PDPTE1.key()),
-                pdpte(vmcs::GUEST_PDPTE2.key()),
-                pdpte(vmcs::GUEST_PDPTE3.key()),
-            ],
-        })
+            cr3: 0,
+            cr4: Cr4::empty(),
+            nxe: false,
+            long: is_long(vcpu)?,
+            user: false,
+            alignment_check: false,
+            pdptes: [0; 4],
+        };
+        if !paging.cr0.contains(Cr0::PG) {
+            return Ok(paging);
+        }
+        paging.cr3 = vcpu.raw_vmcs(vmcs::GUEST_CR3.key());
+        paging.cr4 = vcpu.read(vmcs::GUEST_CR4)?;
+        paging.nxe = vcpu.raw_vmcs(vmcs::GUEST_IA32_EFER.key()) & 1 << 11 != 0;
+        paging.user = vcpu.read(vmcs::GUEST_SS_ACCESS_RIGHTS)?.dpl() == 3;
+        paging.alignment_check = vcpu.read(reg::RFLAGS)?.contains(Rflags::AC);
+        if paging.pae() && !paging.long {
+            paging.pdptes = [
+                vmcs::GUEST_PDPTE0.key(),
+                vmcs::GUEST_PDPTE1.key(),
+                vmcs::GUEST_PDPTE2.key(),
+                vmcs::GUEST_PDPTE3.key(),
+            ]
+            .map(|field| vcpu.raw_vmcs(field));
+        }
+        Ok(paging)
     }
 
     fn pae(&self) -> bool {
@@ -129,14 +151,46 @@ impl Paging {
         PageFault { linear, code }
     }
 
-    fn walk(&self, memory: &GuestMemory, linear: u64, access: Access) -> Result<u64, PageFault> {
+    /// The guest-physical address behind a linear one, for an access of the present privilege; inside, the fault that it would raise.
+    pub(super) fn translate(
+        &self,
+        vcpu: &Vcpu,
+        memory: &Reader<'_>,
+        linear: u64,
+        access: Access,
+    ) -> Result<Result<u64, PageFault>, Error> {
+        let page = match self.walk(memory, linear, access) {
+            Ok(page) => page,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let keyed = self.long && self.cr4.contains(Cr4::PKE) && page.user;
+        if keyed && access != Access::Fetch {
+            // PKRU is expensive to get at, so it is looked at last.
+            let rights = vcpu.pkru()? >> (2 * page.key);
+            let held_to_write = self.user || self.cr0.contains(Cr0::WP);
+            let no_write = access == Access::Write && held_to_write && rights & 2 != 0;
+            if rights & 1 != 0 || no_write {
+                let mut fault = self.fault(linear, access, true);
+                fault.code |= CODE_KEY;
+                return Ok(Err(fault));
+            }
+        }
+        Ok(Ok(page.gpa))
+    }
+
+    /// Without protection keys.
+    fn walk(&self, memory: &Reader<'_>, linear: u64, access: Access) -> Result<Page, PageFault> {
         let linear = if self.long {
             linear
         } else {
             linear & 0xffff_ffff
         };
         if !self.cr0.contains(Cr0::PG) {
-            return Ok(linear);
+            return Ok(Page {
+                gpa: linear,
+                user: true,
+                key: 0,
+            });
         }
         let absent = self.fault(linear, access, false);
         let levels = self.levels(linear).ok_or(absent)?;
@@ -164,11 +218,30 @@ impl Paging {
             forbidden |= entry & NO_EXECUTE;
             if leaf {
                 self.check(linear, access, rights, forbidden)?;
-                return Ok(page(entry, linear, shift, levels.size));
+                return Ok(Page {
+                    gpa: place(entry, linear, shift, levels.size),
+                    user: rights & USER != 0,
+                    key: (entry >> 59) as u32 & 0xf,
+                });
             }
             table = entry & ADDRESS;
         }
         Err(absent)
+    }
+
+    /// Copies instruction bytes; answers how many could be fetched.
+    pub(super) fn fetch(&self, memory: &Reader<'_>, linear: u64, out: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < out.len() {
+            let at = linear.wrapping_add(done as u64);
+            let step = ((4096 - at % 4096) as usize).min(out.len() - done);
+            let page = self.walk(memory, at, Access::Fetch);
+            if !page.is_ok_and(|page| memory.read(page.gpa, &mut out[done..done + step]).is_ok()) {
+                break;
+            }
+            done += step;
+        }
+        done
     }
 
     fn is_large(&self, entry: u64, level: u32) -> bool {
@@ -231,7 +304,7 @@ impl Paging {
 }
 
 /// The physical address inside a page whose size is `1 << shift`.
-fn page(entry: u64, linear: u64, shift: u32, size: u64) -> u64 {
+fn place(entry: u64, linear: u64, shift: u32, size: u64) -> u64 {
     let offset = linear & ((1 << shift) - 1);
     if size == 4 && shift == 22 {
         // A 4-MiB page holds bits 39:32 of its address in bits 20:13 (PSE-36).
@@ -252,15 +325,25 @@ fn all(address: u64, wanted: usize, done: usize) -> Result<(), Error> {
     })
 }
 
+/// Whether the guest is in IA-32e mode.
+fn is_long(vcpu: &Vcpu) -> Result<bool, Error> {
+    let entry = vcpu.read(vmcs::VM_ENTRY_CONTROLS)?;
+    Ok(entry.contains(VmEntryControls::IA_32E_MODE_GUEST))
+}
+
 impl Vcpu {
-    /// The guest-physical address behind a linear one, by the guest's page tables and present privilege. Protection keys and the
-    /// processor's physical-address width are not looked at.
+    fn pkru(&self) -> Result<u32, Error> {
+        Ok(self.fpstate()?.pkru(self.component_place(FpState::PKRU)))
+    }
+
+    /// The guest-physical address behind a linear one, by the guest's page tables and present privilege. The processor's
+    /// physical-address width is not looked at.
     ///
     /// # Errors
     /// [`Error::Row`] if the engine does not tell the registers. The inner result is the page fault that the guest would get.
     pub fn translate(&self, linear: u64, access: Access) -> Result<Result<Gpa, PageFault>, Error> {
-        let paging = Paging::of(self)?;
-        Ok(paging.walk(&self.memory, linear, access).map(Gpa))
+        let answer = Paging::of(self)?.translate(self, &self.memory.reader(), linear, access)?;
+        Ok(answer.map(Gpa))
     }
 
     /// Copies bytes out of guest memory by linear address, as far as they are mapped. Answers how many.
@@ -291,7 +374,8 @@ impl Vcpu {
         let mut paging = Paging::of(self)?;
         // A supervisor with SMAP lifted may read everything that is present.
         (paging.user, paging.alignment_check) = (false, true);
-        Ok(paging.walk(&self.memory, linear, Access::Read).ok())
+        let page = paging.walk(&self.memory.reader(), linear, Access::Read);
+        Ok(page.ok().map(|page| page.gpa))
     }
 
     /// Reads guest memory by virtual (linear) address, across pages: [`Vcpu::read_linear`] that wants all.
@@ -312,9 +396,7 @@ impl Vcpu {
 
     /// Copies instruction bytes; answers how many could be fetched.
     pub(super) fn fetch_linear(&self, linear: u64, out: &mut [u8]) -> Result<usize, Error> {
-        self.each_page(linear, out.len(), Access::Fetch, |memory, gpa, from, to| {
-            memory.read(gpa, &mut out[from..to])
-        })
+        Ok(Paging::of(self)?.fetch(&self.memory.reader(), linear, out))
     }
 
     fn each_page(
@@ -328,7 +410,7 @@ impl Vcpu {
         let mut done = 0;
         while done < len {
             let at = linear.wrapping_add(done as u64);
-            let Ok(gpa) = paging.walk(&self.memory, at, access) else {
+            let Ok(gpa) = paging.translate(self, &self.memory.reader(), at, access)? else {
                 break;
             };
             let step = ((4096 - at % 4096) as usize).min(len - done);
@@ -342,11 +424,13 @@ impl Vcpu {
 
     /// The linear address of the next instruction, and the width of its code: 16, 32 or 64.
     pub(super) fn code(&self) -> Result<(u64, u32), Error> {
+        self.code_if(is_long(self)?)
+    }
+
+    /// [`Vcpu::code`] where it is known whether the guest is in IA-32e mode.
+    pub(super) fn code_if(&self, long: bool) -> Result<(u64, u32), Error> {
         let rip = self.read(reg::RIP)?;
         let rights = self.read(vmcs::GUEST_CS_ACCESS_RIGHTS)?;
-        let long = self
-            .read(vmcs::VM_ENTRY_CONTROLS)?
-            .contains(VmEntryControls::IA_32E_MODE_GUEST);
         if long && rights.contains(AccessRights::L) {
             return Ok((rip, 64));
         }

@@ -1,18 +1,20 @@
-//! What each instruction that can meet memory-mapped I/O does: `machine` has its operands.
+//! What each instruction that can meet memory-mapped I/O does: `machine` has its operands, `string` and `vector` their instructions.
 
-use iced_x86::{CpuidFeature, Mnemonic, OpKind, Register};
+use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::Stop;
 use super::alu::{Alu, alu};
 use super::machine::{Machine, mask};
+use super::{string, vector};
 use crate::x86_64::reg::Rflags;
 
-const UNKNOWN: Stop = Stop::Impossible("this instruction is not emulated on memory-mapped I/O");
+pub(super) const UNKNOWN: Stop =
+    Stop::Impossible("this instruction is not emulated on memory-mapped I/O");
 
 /// Does the instruction as far as the client has answered.
 pub(super) fn execute(machine: &mut Machine<'_>) -> Result<(), Stop> {
-    if machine.instruction.is_string_instruction() && is_string(machine.instruction.mnemonic()) {
-        return string(machine);
+    if let Some(round) = string::Round::of(machine.instruction) {
+        return string::execute(machine, round);
     }
     match machine.instruction.mnemonic() {
         Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movnti => {
@@ -66,11 +68,12 @@ pub(super) fn execute(machine: &mut Machine<'_>) -> Result<(), Stop> {
             machine.set_status(flags)
         }
         Mnemonic::Cmpxchg => compare_exchange(machine),
+        Mnemonic::Cmpxchg8b | Mnemonic::Cmpxchg16b => compare_exchange_pair(machine),
         Mnemonic::Bt => bit(machine, |_, _| None),
         Mnemonic::Bts => bit(machine, |value, bit| Some(value | bit)),
         Mnemonic::Btr => bit(machine, |value, bit| Some(value & !bit)),
         Mnemonic::Btc => bit(machine, |value, bit| Some(value ^ bit)),
-        _ => vector_move(machine),
+        _ => vector::execute(machine),
     }
 }
 
@@ -111,7 +114,32 @@ fn compare_exchange(machine: &mut Machine<'_>) -> Result<(), Stop> {
     machine.set_status(flags)
 }
 
-fn accumulator(size: usize) -> Register {
+/// CMPXCHG8B and CMPXCHG16B: EDX:EAX or RDX:RAX with ECX:EBX or RCX:RBX. Of the flags only ZF changes.
+fn compare_exchange_pair(machine: &mut Machine<'_>) -> Result<(), Stop> {
+    let size = machine.instruction.memory_size().size();
+    let [high, low, new_high, new_low] = if size == 8 {
+        [Register::EDX, Register::EAX, Register::ECX, Register::EBX]
+    } else {
+        [Register::RDX, Register::RAX, Register::RCX, Register::RBX]
+    };
+    let half = size / 2;
+    let pair = |high: u64, low: u64| u128::from(high) << (8 * half) | u128::from(low);
+    let expected = pair(machine.register(high)?, machine.register(low)?);
+    let new = pair(machine.register(new_high)?, machine.register(new_low)?);
+    let address = machine.address(0)?;
+    let there = machine.load(address, size)?;
+    let equal = there == expected;
+    // The processor writes back what was there if it differs.
+    machine.store(address, size, if equal { new } else { there })?;
+    if !equal {
+        machine.set_register(high, (there >> (8 * half)) as u64)?;
+        machine.set_register(low, there as u64)?;
+    }
+    let flags = machine.flags()?.with(Rflags::ZF, equal);
+    machine.set_status(flags)
+}
+
+pub(super) fn accumulator(size: usize) -> Register {
     match size {
         1 => Register::AL,
         2 => Register::AX,
@@ -148,152 +176,4 @@ fn bit(machine: &mut Machine<'_>, change: impl Fn(u64, u64) -> Option<u64>) -> R
     let carry = value & mask_bit != 0;
     let flags = machine.flags()?.with(Rflags::CF, carry);
     machine.set_status(flags)
-}
-
-fn is_string(mnemonic: Mnemonic) -> bool {
-    use Mnemonic as M;
-    matches!(
-        mnemonic,
-        M::Movsb
-            | M::Movsw
-            | M::Movsd
-            | M::Movsq
-            | M::Stosb
-            | M::Stosw
-            | M::Stosd
-            | M::Stosq
-            | M::Lodsb
-            | M::Lodsw
-            | M::Lodsd
-            | M::Lodsq
-    )
-}
-
-/// MOVS, STOS and LODS: one round; a repeat prefix with rounds left leaves RIP where it is.
-fn string(machine: &mut Machine<'_>) -> Result<(), Stop> {
-    use Mnemonic as M;
-    let instruction = machine.instruction;
-    let size = instruction.memory_size().size();
-    let (counter, source, target) = index_registers(machine)?;
-    let repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-    let left = machine.register(counter)?;
-    if repeated && left == 0 {
-        return Ok(());
-    }
-    let backwards = machine.flags()?.contains(Rflags::DF);
-    let step = if backwards {
-        (size as u64).wrapping_neg()
-    } else {
-        size as u64
-    };
-    let mnemonic = instruction.mnemonic();
-    if matches!(mnemonic, M::Stosb | M::Stosw | M::Stosd | M::Stosq) {
-        let value = machine.register(accumulator(size))?;
-        let address = machine.address(0)?;
-        machine.store(address, size, u128::from(value))?;
-    } else {
-        let address = machine.address(1)?;
-        let value = machine.load(address, size)?;
-        if matches!(mnemonic, M::Movsb | M::Movsw | M::Movsd | M::Movsq) {
-            let address = machine.address(0)?;
-            machine.store(address, size, value)?;
-        } else {
-            machine.set_register(accumulator(size), value as u64)?;
-        }
-    }
-    let stores = !matches!(mnemonic, M::Lodsb | M::Lodsw | M::Lodsd | M::Lodsq);
-    let loads = !matches!(mnemonic, M::Stosb | M::Stosw | M::Stosd | M::Stosq);
-    for (register, used) in [(source, loads), (target, stores)] {
-        if used {
-            let moved = machine.register(register)?.wrapping_add(step);
-            machine.set_register(register, moved)?;
-        }
-    }
-    if repeated {
-        machine.set_register(counter, left.wrapping_sub(1))?;
-        if left != 1 {
-            machine.repeat();
-        }
-    }
-    Ok(())
-}
-
-/// Counter, source and destination of a string instruction, by its address size.
-fn index_registers(machine: &Machine<'_>) -> Result<(Register, Register, Register), Stop> {
-    let instruction = &machine.instruction;
-    let kinds = (0..instruction.op_count()).map(|number| instruction.op_kind(number));
-    for kind in kinds {
-        return Ok(match kind {
-            OpKind::MemorySegSI | OpKind::MemoryESDI => (Register::CX, Register::SI, Register::DI),
-            OpKind::MemorySegESI | OpKind::MemoryESEDI => {
-                (Register::ECX, Register::ESI, Register::EDI)
-            }
-            OpKind::MemorySegRSI | OpKind::MemoryESRDI => {
-                (Register::RCX, Register::RSI, Register::RDI)
-            }
-            _ => continue,
-        });
-    }
-    Err(UNKNOWN)
-}
-
-/// Moves between a vector register, or half of one, and memory, of 4 to 16 bytes.
-fn vector_move(machine: &mut Machine<'_>) -> Result<(), Stop> {
-    use Mnemonic as M;
-    let instruction = machine.instruction;
-    let known = matches!(
-        instruction.mnemonic(),
-        M::Movaps
-            | M::Movapd
-            | M::Movups
-            | M::Movupd
-            | M::Movdqa
-            | M::Movdqu
-            | M::Lddqu
-            | M::Movntdqa
-            | M::Movntdq
-            | M::Movntps
-            | M::Movntpd
-            | M::Movd
-            | M::Movq
-            | M::Movss
-            | M::Movsd
-    );
-    let half = matches!(
-        instruction.mnemonic(),
-        M::Movlps | M::Movlpd | M::Movhps | M::Movhpd
-    );
-    // VEX forms clear the upper half of the register, which is not done here.
-    let plain = !instruction.cpuid_features().contains(&CpuidFeature::AVX);
-    if !(known || half) || !plain || instruction.op_count() != 2 {
-        return Err(UNKNOWN);
-    }
-    let upper = matches!(instruction.mnemonic(), M::Movhps | M::Movhpd);
-    let size = instruction.memory_size().size();
-    let (to, from) = (instruction.op0_register(), instruction.op1_register());
-    if instruction.op0_kind() == OpKind::Register
-        && to.is_xmm()
-        && instruction.op1_kind() == OpKind::Memory
-    {
-        let address = machine.address(1)?;
-        let mut value = machine.load(address, size)?;
-        if half {
-            let old = machine.vector(to.number())?;
-            value = if upper {
-                old & u128::from(u64::MAX) | value << 64
-            } else {
-                old >> 64 << 64 | value
-            };
-        }
-        return machine.set_vector(to.number(), value);
-    }
-    if instruction.op0_kind() == OpKind::Memory && from.is_xmm() {
-        let mut value = machine.vector(from.number())?;
-        if upper {
-            value >>= 64;
-        }
-        let address = machine.address(0)?;
-        return machine.store(address, size, value);
-    }
-    Err(UNKNOWN)
 }

@@ -1,8 +1,8 @@
 //! Operands and memory of an instruction that is emulated, and what it will change: `instruction` says what it does with them.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{Instruction, OpKind, Register};
 
-use super::{BusAccess, Stop};
+use super::{BusAccess, Stop, Translated};
 use crate::guest_memory::Gpa;
 use crate::memory::Permissions;
 use crate::typed::{RawRead, RawWrite, space};
@@ -10,7 +10,7 @@ use crate::x86_64::fpstate::FpState;
 use crate::x86_64::reg::{self, Rflags};
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vmcs::{self, AccessRights};
-use crate::x86_64::walk::Access;
+use crate::x86_64::walk::{Access, Paging};
 
 /// A write to RAM that waits for the end of the instruction.
 struct Store {
@@ -22,97 +22,88 @@ struct Store {
 /// An instruction under way.
 pub(super) struct Machine<'v> {
     vcpu: &'v mut Vcpu,
-    pub(super) instruction: Instruction,
+    pub(super) instruction: &'v Instruction,
+    /// Stays as it is: the instruction makes its changes at its end.
+    paging: Paging,
+    known: Option<Translated>,
     log: core::slice::Iter<'v, (BusAccess, u64)>,
-    /// General registers that change: id and value.
-    registers: Vec<(u32, u64)>,
-    vectors: Option<FpState>,
+    /// General registers that change, by number, and their values.
+    changed: u16,
+    registers: [u64; 16],
+    vectors: Option<Box<FpState>>,
     stores: Vec<Store>,
     flags: Option<Rflags>,
     /// A repeated string instruction that has rounds left: RIP stays.
     again: bool,
 }
 
+const NO_VECTOR: Stop = Stop::Impossible("an operand is a vector register beyond XMM15 or YMM15");
+
 /// Ids of the framework for the general registers, in the order of instruction encoding.
-fn general(number: usize) -> u32 {
-    const IDS: [u32; 16] = {
-        [
-            reg::RAX.key(),
-            reg::RCX.key(),
-            reg::RDX.key(),
-            reg::RBX.key(),
-            reg::RSP.key(),
-            reg::RBP.key(),
-            reg::RSI.key(),
-            reg::RDI.key(),
-            reg::R8.key(),
-            reg::R9.key(),
-            reg::R10.key(),
-            reg::R11.key(),
-            reg::R12.key(),
-            reg::R13.key(),
-            reg::R14.key(),
-            reg::R15.key(),
-        ]
-    };
-    IDS[number % 16]
-}
+pub(super) const GENERAL: [u32; 16] = [
+    reg::RAX.key(),
+    reg::RCX.key(),
+    reg::RDX.key(),
+    reg::RBX.key(),
+    reg::RSP.key(),
+    reg::RBP.key(),
+    reg::RSI.key(),
+    reg::RDI.key(),
+    reg::R8.key(),
+    reg::R9.key(),
+    reg::R10.key(),
+    reg::R11.key(),
+    reg::R12.key(),
+    reg::R13.key(),
+    reg::R14.key(),
+    reg::R15.key(),
+];
 
 impl<'v> Machine<'v> {
-    pub(super) fn new(vcpu: &'v mut Vcpu, log: &'v [(BusAccess, u64)]) -> Result<Self, Stop> {
-        let (linear, bits) = vcpu.code()?;
-        let rip = vcpu.read(reg::RIP)?;
-        let mut bytes = [0; 15];
-        let got = vcpu.fetch_linear(linear, &mut bytes)?;
-        let mut decoder = Decoder::with_ip(bits, &bytes[..got], rip, DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        if instruction.is_invalid() {
-            return Err(Stop::Impossible(
-                "the instruction cannot be fetched or decoded",
-            ));
-        }
-        Ok(Self {
+    pub(super) fn new(
+        vcpu: &'v mut Vcpu,
+        instruction: &'v Instruction,
+        paging: Paging,
+        log: &'v [(BusAccess, u64)],
+        known: Option<Translated>,
+    ) -> Self {
+        Self {
             vcpu,
             instruction,
+            paging,
+            known,
             log: log.iter(),
-            registers: Vec::new(),
+            changed: 0,
+            registers: [0; 16],
             vectors: None,
             stores: Vec::new(),
             flags: None,
             again: false,
-        })
+        }
     }
 
     /// Makes the changes and moves on.
-    pub(super) fn commit(self) -> Result<(), Stop> {
-        let Self {
-            vcpu,
-            instruction,
-            registers,
-            vectors,
-            stores,
-            flags,
-            again,
-            ..
-        } = self;
-        for Store { gpa, bytes, len } in &stores {
-            vcpu.memory.write(*gpa, &bytes[..*len])?;
+    pub(super) fn commit(&mut self) -> Result<(), Stop> {
+        for Store { gpa, bytes, len } in &self.stores {
+            self.vcpu.memory.write(*gpa, &bytes[..*len])?;
         }
-        for (id, value) in registers {
-            RawWrite::<space::General>::raw_write(vcpu, id, value)
-                .map_err(|code| vcpu.failed("hv_vcpu_write_register", code))?;
+        for (number, id) in GENERAL.into_iter().enumerate() {
+            if self.changed >> number & 1 != 0 {
+                RawWrite::<space::General>::raw_write(self.vcpu, id, self.registers[number])
+                    .map_err(|code| self.vcpu.failed("hv_vcpu_write_register", code))?;
+            }
         }
-        if let Some(state) = vectors {
-            vcpu.set_fpstate(&state)?;
+        if let Some(state) = &self.vectors {
+            self.vcpu.set_fpstate(state)?;
         }
-        if let Some(flags) = flags {
-            vcpu.write(reg::RFLAGS, flags)?;
+        if let Some(flags) = self.flags {
+            self.vcpu.write(reg::RFLAGS, flags)?;
         }
-        if again {
+        if self.again {
             // An event may come between two rounds.
-            vcpu.end_interrupt_shadow()?;
+            self.vcpu.end_interrupt_shadow()?;
         } else {
-            vcpu.advance(instruction.len() as u64)?;
+            self.vcpu.advance(self.instruction.len() as u64)?;
         }
         Ok(())
     }
@@ -126,12 +117,12 @@ impl<'v> Machine<'v> {
         if !full.is_gpr64() {
             return Err(Stop::Impossible("an operand is no general register"));
         }
-        let id = general(full.number());
-        let pending = self.registers.iter().rev().find(|(known, _)| *known == id);
-        let value = match pending {
-            Some(&(_, value)) => value,
-            None => RawRead::<space::General>::raw_read(self.vcpu, id)
-                .map_err(|code| self.vcpu.failed("hv_vcpu_read_register", code))?,
+        let number = full.number() % 16;
+        let value = if self.changed >> number & 1 != 0 {
+            self.registers[number]
+        } else {
+            RawRead::<space::General>::raw_read(self.vcpu, GENERAL[number])
+                .map_err(|code| self.vcpu.failed("hv_vcpu_read_register", code))?
         };
         Ok(match register.size() {
             1 if is_high_byte(register) => value >> 8 & 0xff,
@@ -151,41 +142,48 @@ impl<'v> Machine<'v> {
             return Err(Stop::Impossible("an operand is no general register"));
         }
         let old = self.register(full)?;
-        let value = match register.size() {
-            8 => value,
-            4 => value & 0xffff_ffff,
-            2 => old & !0xffff | value & 0xffff,
-            _ if is_high_byte(register) => old & !0xff00 | (value & 0xff) << 8,
-            _ => old & !0xff | value & 0xff,
-        };
-        self.registers.push((general(full.number()), value));
+        let number = full.number() % 16;
+        self.changed |= 1 << number;
+        self.registers[number] = merged(register, old, value);
         Ok(())
     }
 
-    /// A vector register's low 16 bytes.
-    pub(super) fn vector(&mut self, number: usize) -> Result<u128, Stop> {
-        let state = match &self.vectors {
-            Some(state) => state,
-            None => &self.vcpu.fpstate()?,
-        };
-        state.xmm.get(number).copied().ok_or(Stop::Impossible(
-            "an operand is a vector register beyond XMM15",
-        ))
-    }
-
-    /// Sets a vector register's low 16 bytes.
-    pub(super) fn set_vector(&mut self, number: usize, value: u128) -> Result<(), Stop> {
-        if self.vectors.is_none() {
-            self.vectors = Some(self.vcpu.fpstate()?);
+    /// A vector register's bytes 0 to 15, and 16 to 31.
+    pub(super) fn vector(&mut self, number: usize) -> Result<(u128, u128), Stop> {
+        let state = self.vectors()?;
+        match (state.xmm.get(number), state.ymm_high.get(number)) {
+            (Some(low), Some(high)) => Ok((*low, *high)),
+            _ => Err(NO_VECTOR),
         }
-        let place = self
-            .vectors
-            .as_mut()
-            .and_then(|state| state.xmm.get_mut(number));
-        *place.ok_or(Stop::Impossible(
-            "an operand is a vector register beyond XMM15",
-        ))? = value;
+    }
+
+    /// Sets a vector register's low 16 bytes, and leaves the others.
+    pub(super) fn set_vector(&mut self, number: usize, value: u128) -> Result<(), Stop> {
+        let state = self.vectors()?;
+        *state.xmm.get_mut(number).ok_or(NO_VECTOR)? = value;
         Ok(())
+    }
+
+    /// Sets a vector register's bytes 0 to 15 and 16 to 31, and clears what there is beyond.
+    pub(super) fn set_wide_vector(
+        &mut self,
+        number: usize,
+        low: u128,
+        high: u128,
+    ) -> Result<(), Stop> {
+        let beyond = self.vcpu.component_place(FpState::ZMM_HIGH);
+        let state = self.vectors()?;
+        *state.ymm_high.get_mut(number).ok_or(NO_VECTOR)? = high;
+        state.clear_zmm_high(number, beyond);
+        self.set_vector(number, low)
+    }
+
+    fn vectors(&mut self) -> Result<&mut FpState, Stop> {
+        let state = match self.vectors.take() {
+            Some(state) => state,
+            None => Box::new(self.vcpu.fpstate()?),
+        };
+        Ok(self.vectors.insert(state))
     }
 
     pub(super) fn flags(&self) -> Result<Rflags, Stop> {
@@ -208,17 +206,20 @@ impl<'v> Machine<'v> {
 
     /// The linear address of memory operand `operand`.
     pub(super) fn address(&self, operand: u32) -> Result<u64, Stop> {
+        let instruction = self.instruction;
+        if let Some(offset) = self.plain_offset(operand)? {
+            let base = self.segment_base(instruction.memory_segment())?;
+            return Ok(self.trimmed(base.wrapping_add(offset)));
+        }
         let mut failed = None;
-        let address = self
-            .instruction
-            .virtual_address(operand, 0, |register, _, _| {
-                let value = match register {
-                    segment if segment.is_segment_register() => self.segment_base(segment),
-                    Register::RIP | Register::EIP => Ok(self.instruction.next_ip()),
-                    other => self.register(other),
-                };
-                value.map_err(|stop| failed = Some(stop)).ok()
-            });
+        let address = instruction.virtual_address(operand, 0, |register, _, _| {
+            let value = match register {
+                segment if segment.is_segment_register() => self.segment_base(segment),
+                Register::RIP | Register::EIP => Ok(instruction.next_ip()),
+                other => self.register(other),
+            };
+            value.map_err(|stop| failed = Some(stop)).ok()
+        });
         match (address, failed) {
             (_, Some(stop)) => Err(stop),
             (Some(address), None) => Ok(self.trimmed(address)),
@@ -226,6 +227,22 @@ impl<'v> Machine<'v> {
                 "the address of an operand cannot be computed",
             )),
         }
+    }
+
+    /// The offset in the segment if it is a register plus a displacement, which is quicker by hand.
+    fn plain_offset(&self, operand: u32) -> Result<Option<u64>, Stop> {
+        let instruction = self.instruction;
+        let base = instruction.memory_base();
+        let width = match base {
+            _ if instruction.op_kind(operand) != OpKind::Memory => return Ok(None),
+            _ if instruction.memory_index() != Register::None => return Ok(None),
+            wide if wide.is_gpr64() => !0,
+            narrow if narrow.is_gpr32() => 0xffff_ffff,
+            _ => return Ok(None),
+        };
+        let offset = self.register(base)?;
+        let displacement = instruction.memory_displacement64();
+        Ok(Some(offset.wrapping_add(displacement) & width))
     }
 
     /// Outside of 64-bit code a linear address has 32 bits.
@@ -251,14 +268,22 @@ impl<'v> Machine<'v> {
         Ok(self.vcpu.raw_vmcs(vmcs::GUEST_ES_BASE.key() + 2 * number))
     }
 
-    fn place(&self, linear: u64, access: Access) -> Result<u64, Stop> {
-        let gpa = self.vcpu.translate(linear, access)?;
-        gpa.map(|gpa| gpa.0).map_err(Stop::Fault)
-    }
-
-    fn is_ram(&self, gpa: u64, needed: Permissions) -> bool {
-        let permissions = self.vcpu.memory.permissions(gpa);
-        permissions.is_some_and(|permissions| permissions.contains(needed))
+    /// The guest-physical address behind a linear one, and whether there is memory for the access.
+    fn place(&self, linear: u64, access: Access) -> Result<(u64, bool), Stop> {
+        let memory = self.vcpu.memory.reader();
+        let gpa = match self.known {
+            Some(known) if known.linear == linear => known.gpa,
+            _ => self
+                .paging
+                .translate(self.vcpu, &memory, linear, access)?
+                .map_err(Stop::Fault)?,
+        };
+        let needed = match access {
+            Access::Write => Permissions::WRITE,
+            _ => Permissions::READ,
+        };
+        let permissions = memory.permissions(gpa);
+        Ok((gpa, permissions.is_some_and(|has| has.contains(needed))))
     }
 
     /// Answers an access from the log, or asks the client.
@@ -276,8 +301,8 @@ impl<'v> Machine<'v> {
     pub(super) fn load(&mut self, linear: u64, size: usize) -> Result<u128, Stop> {
         let mut value = 0;
         for (at, len) in pieces(linear, size) {
-            let gpa = self.place(linear.wrapping_add(at), Access::Read)?;
-            let part = if self.is_ram(gpa, Permissions::READ) {
+            let (gpa, is_ram) = self.place(linear.wrapping_add(at), Access::Read)?;
+            let part = if is_ram {
                 let mut bytes = [0; 8];
                 self.vcpu.memory.read(gpa, &mut bytes[..len])?;
                 u64::from_le_bytes(bytes)
@@ -296,9 +321,9 @@ impl<'v> Machine<'v> {
     /// Stores up to 16 bytes by linear address; RAM when the instruction is through.
     pub(super) fn store(&mut self, linear: u64, size: usize, value: u128) -> Result<(), Stop> {
         for (at, len) in pieces(linear, size) {
-            let gpa = self.place(linear.wrapping_add(at), Access::Write)?;
+            let (gpa, is_ram) = self.place(linear.wrapping_add(at), Access::Write)?;
             let part = (value >> (8 * at)) as u64 & mask(len);
-            if self.is_ram(gpa, Permissions::WRITE) {
+            if is_ram {
                 self.stores.push(Store {
                     gpa,
                     bytes: part.to_le_bytes(),
@@ -375,6 +400,17 @@ fn is_high_byte(register: Register) -> bool {
         register,
         Register::AH | Register::CH | Register::DH | Register::BH
     )
+}
+
+/// What becomes of a general register of which a part is written: 32 bits clear the upper half.
+pub(super) fn merged(part: Register, old: u64, value: u64) -> u64 {
+    match part.size() {
+        8 => value,
+        4 => value & 0xffff_ffff,
+        2 => old & !0xffff | value & 0xffff,
+        _ if is_high_byte(part) => old & !0xff00 | (value & 0xff) << 8,
+        _ => old & !0xff | value & 0xff,
+    }
 }
 
 /// The low `size` bytes.

@@ -102,7 +102,7 @@ impl Vcpu {
         &mut self,
         read: Option<u32>,
     ) -> Result<Option<Kind>, Error> {
-        let progress = self.begin_emulating()?;
+        let progress = self.begin_emulating(None)?;
         self.route_apic_access(progress, read)
     }
 

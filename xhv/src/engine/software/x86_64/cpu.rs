@@ -433,6 +433,9 @@ impl Cpu {
         self.lazy.set_value(value);
         if changed & (Rflags::AC | Rflags::VM | Rflags::TF | Rflags::RF | Rflags::IF) != 0 {
             self.attend();
+        }
+        // Each exit by a fault sets RF, and its end clears it: the mode does not depend on that.
+        if changed & (Rflags::AC | Rflags::VM) != 0 {
             self.update_mode();
         }
     }
