@@ -3,6 +3,11 @@
 use super::cpu::Cpu;
 use crate::memory::PAGE;
 
+/// Bits of the pending debug exceptions that make the others count: a breakpoint that was met is enabled, a single step (SDM vol. 3,
+/// table 26-4).
+pub(crate) const ENABLED_BREAKPOINT: u64 = 1 << 12;
+pub(crate) const SINGLE_STEP: u64 = 1 << 14;
+
 impl Cpu {
     /// Notes which data breakpoints an access of `size` bytes at `linear` meets, for the #DB behind the instruction, which runs alone.
     ///
@@ -19,7 +24,7 @@ impl Cpu {
             let kind = self.dr[7] >> (16 + 4 * n) & 3;
             let meets = first.wrapping_sub(linear) < size || linear.wrapping_sub(first) < len;
             if meets && (kind == 3 || kind == 1 && write) {
-                self.pending_debug |= 1 << n;
+                self.pending_debug |= 1 << n | ENABLED_BREAKPOINT;
             }
         }
     }

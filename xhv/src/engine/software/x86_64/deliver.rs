@@ -2,9 +2,10 @@
 //!
 //! Nothing of the CPU changes if delivery fails. `events` decides what is delivered, and what a failure leads to.
 
-use super::cpu::{Cpu, EventKind, Exception, RSP, Seg, Segment, Shadow};
+use super::cpu::{Cpu, EventKind, Exception, RSP, Seg, Segment};
 use super::descriptor::{Descriptor, index, is_null, system};
 use super::flags::Rflags;
+use super::interrupt::redirect_v86;
 use super::mmu::Access;
 use super::mode::Size;
 use super::segment::null_segment;
@@ -107,7 +108,8 @@ pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
     };
     let rip = cpu.rip.wrapping_add(u64::from(len)) & cpu.mode.linear_mask;
     let mut flags = cpu.flags();
-    if event.kind == EventKind::Fault && event.vector != 1 {
+    // Faults, but for #DB, and for #DF, which is an abort (SDM vol. 3, 18.3.1.1; CPUs leave RF alone for general detect, too).
+    if event.kind == EventKind::Fault && !matches!(event.vector, 1 | 8) {
         flags |= Rflags::RF;
     }
     (rip, flags)
@@ -117,14 +119,12 @@ pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
 pub(crate) fn deliver(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     if cpu.cr0 & 1 == 0 {
         deliver_real(cpu, event)?;
+    } else if cpu.mode.v8086 && cpu.is_redirected(event)? {
+        redirect_v86(cpu, event)?;
     } else if cpu.mode.long {
         deliver_long(cpu, event)?;
     } else {
         deliver_protected(cpu, event)?;
-    }
-    cpu.shadow &= !(Shadow::STI | Shadow::MOV_SS);
-    if event.kind == EventKind::Nmi {
-        cpu.shadow |= Shadow::NMI;
     }
     cpu.check = true;
     Ok(())

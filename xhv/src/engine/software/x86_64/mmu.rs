@@ -2,6 +2,7 @@
 
 use super::cpu::{Cpu, Cr, Exit};
 use super::mode::{Mode, Paging, Regime};
+use super::vcpu_apic::{apic_access, apic_table_access};
 use crate::engine::software::dispatch::Stop;
 use crate::engine::software::memory::{Fault, Rights};
 use crate::memory::{PAGE, Permissions};
@@ -123,13 +124,15 @@ impl Cpu {
         let page = match self.walk(linear, access, true) {
             Ok(page) => page,
             Err(WalkError::Page(error)) => return Err(self.pf(linear, error)),
+            Err(WalkError::Table(fault, _)) if self.vmx.hits_apic_page(fault.gpa) => {
+                return Err(self.exit(apic_table_access(self, fault.gpa, linear)));
+            }
             Err(WalkError::Table(fault, write)) => {
                 return Err(self.ept_violation(fault, Ept::table(linear, access, write)));
             }
         };
         if self.vmx.hits_apic_page(page.gpa) {
-            let exit = super::vcpu_apic::apic_access(self, page.gpa, linear, access);
-            return Err(self.exit(exit));
+            return Err(self.exit(apic_access(self, page.gpa, linear, access)));
         }
         if page.shift > 12 {
             self.note_large(linear);

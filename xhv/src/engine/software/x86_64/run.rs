@@ -2,6 +2,7 @@
 
 use super::blocks::Blocks;
 use super::cpu::{Activity, Cpu, Exception, Exit, RIP, Shadow, Trap};
+use super::debug::SINGLE_STEP;
 use super::flags::Rflags;
 use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
@@ -154,8 +155,10 @@ impl Cpu {
             self.lazy.system &= !Rflags::RF;
         }
         if before & Rflags::TF != 0 && !self.unstepped {
-            self.pending_debug |= 1 << 14;
+            self.pending_debug |= SINGLE_STEP;
         }
+        // An iteration of a repeated instruction is a step as well (SDM vol. 3, 27.5.2).
+        self.vmx.flight.stepped = true;
         self.check = true;
         Ok(())
     }
