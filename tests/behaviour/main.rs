@@ -8,6 +8,8 @@
 //! | `memory` | spaces, pages that accesses cross |
 //! | `mmio` | devices behind unmapped memory |
 //! | `events` | injection, windows, exceptions, refused entries |
+//! | `vectoring` | events whose delivery an exit interrupts |
+//! | `details` | what exits tell, by the tables' types |
 //! | `threads` | deadlines |
 //! | `system` | CPUID, MSRs, control registers, long mode |
 //! | `debug` | breakpoints, watchpoints, single step |
@@ -20,6 +22,8 @@
 mod apic;
 #[cfg(test)]
 mod debug;
+#[cfg(test)]
+mod details;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
@@ -40,5 +44,7 @@ mod support;
 mod system;
 #[cfg(test)]
 mod threads;
+#[cfg(test)]
+mod vectoring;
 #[cfg(test)]
 mod walk;
