@@ -8,6 +8,8 @@
 //! | `memory` | spaces, pages that accesses cross |
 //! | `mmio` | devices behind unmapped memory |
 //! | `events` | injection, windows, exceptions, refused entries |
+//! | `vectoring` | events whose delivery an exit interrupts |
+//! | `details` | what exits tell, by the tables' types |
 //! | `threads` | deadlines |
 //! | `split_locks` | locked accesses that cross what the host changes in one step |
 //! | `system` | CPUID, MSRs, control registers, long mode |
@@ -22,6 +24,8 @@
 mod apic;
 #[cfg(test)]
 mod debug;
+#[cfg(test)]
+mod details;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
@@ -47,5 +51,7 @@ mod support;
 mod system;
 #[cfg(test)]
 mod threads;
+#[cfg(test)]
+mod vectoring;
 #[cfg(test)]
 mod walk;

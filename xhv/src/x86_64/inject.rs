@@ -245,10 +245,18 @@ impl Vcpu {
         let blocking = self.read(vmcs::GUEST_INTERRUPTIBILITY_STATE)?;
         let shadow = Blocking::BLOCKING_BY_STI | Blocking::BLOCKING_BY_MOV_SS;
         if kind == EventType::NMI {
-            return Ok(!blocking.intersects(shadow | Blocking::BLOCKING_BY_NMI));
+            let blocked = blocking.intersects(shadow | Blocking::BLOCKING_BY_NMI);
+            return Ok(!blocked && !self.debug_is_pending()?);
         }
         let enabled = self.read(reg::RFLAGS)?.contains(Rflags::IF);
-        Ok(enabled && !blocking.intersects(shadow))
+        Ok(enabled && !blocking.intersects(shadow) && !self.debug_is_pending()?)
+    }
+
+    /// Whether a debug exception comes before any interrupt; one that is injected would drop it (SDM vol. 3, 28.7.3).
+    fn debug_is_pending(&self) -> Result<bool, Error> {
+        use vmcs::PendingDebugExceptions as Pending;
+        let pending = self.read(vmcs::GUEST_PENDING_DEBUG_EXCEPTIONS)?;
+        Ok(pending.intersects(Pending::BS | Pending::ENABLED_BREAKPOINT))
     }
 
     /// Asks for [`Exit::InterruptWindow`](super::Exit::InterruptWindow) as soon as the guest can take an interrupt, or takes the wish back.

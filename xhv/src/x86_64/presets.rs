@@ -82,6 +82,29 @@ impl Segment {
             rights: AccessRights::from_bits(rights),
         }
     }
+
+    /// Whether an access to the offsets `first` to `last` passes, outside of 64-bit mode. Only protected mode asks for rights.
+    pub(super) fn holds(&self, first: u64, last: u64, write: bool, protected: bool) -> bool {
+        let limit = u64::from(self.limit);
+        if !protected {
+            return last <= limit;
+        }
+        let kind = self.rights.type_().0;
+        let (code, second) = (kind & 8 != 0, kind & 2 != 0);
+        let granted = if write {
+            !code && second
+        } else {
+            !code || second
+        };
+        if self.rights.contains(AccessRights::UNUSABLE) || !granted {
+            return false;
+        }
+        if !code && kind & 4 != 0 {
+            let wide = self.rights.contains(AccessRights::DB);
+            return first > limit && last <= if wide { 0xffff_ffff } else { 0xffff };
+        }
+        last <= limit
+    }
 }
 
 /// Rights: present, accessed.

@@ -186,7 +186,7 @@ impl Vcpu {
         let interrupted = self.keep_interrupted_event(reason)?;
         Ok(match reason {
             ExitReason::EXTERNAL_INTERRUPT => None,
-            ExitReason::EPT_VIOLATION => self.decode_ept()?,
+            ExitReason::EPT_VIOLATION => self.decode_ept(interrupted.is_some())?,
             ExitReason::VMX_PREEMPTION_TIMER_EXPIRED if deadline != FOREVER => Some(Kind::Deadline),
             ExitReason::EXCEPTION_OR_NMI => {
                 self.restore_nmi_blocking(interrupted)?;
@@ -204,7 +204,7 @@ impl Vcpu {
             ExitReason::WRMSR => Some(Kind::MsrWrite),
             ExitReason::XSETBV => Some(Kind::Xsetbv),
             ExitReason::MONITOR_TRAP_FLAG => Some(Kind::MonitorTrap),
-            ExitReason::APIC_ACCESS => self.do_apic_access(None)?,
+            ExitReason::APIC_ACCESS => self.decode_apic_access()?,
             _ => Some(Kind::Other(reason)),
         })
     }
@@ -262,14 +262,11 @@ impl Vcpu {
         })
     }
 
-    fn decode_ept(&mut self) -> Result<Option<Kind>, Error> {
+    /// `delivering`: an event was being delivered, so that the access is not the instruction's at RIP.
+    fn decode_ept(&mut self, delivering: bool) -> Result<Option<Kind>, Error> {
         let access = EptQualification::from_bits(self.read(vmcs::EXIT_QUALIFICATION)?);
         let gpa = Gpa(self.read(vmcs::GUEST_PHYSICAL_ADDRESS)?);
-        if access.contains(EptQualification::NMI_UNBLOCKING)
-            && !self
-                .read(vmcs::IDT_VECTORING_INFORMATION)?
-                .contains(Vectoring::VALID)
-        {
+        if access.contains(EptQualification::NMI_UNBLOCKING) && !delivering {
             self.block_nmis()?;
         }
         let mut needed = Permissions::empty();
@@ -297,6 +294,12 @@ impl Vcpu {
             return Ok(Some(Kind::Undecoded(
                 gpa,
                 "the guest's paging structures lie where nothing is mapped",
+            )));
+        }
+        if delivering {
+            return Ok(Some(Kind::Undecoded(
+                gpa,
+                "an event is delivered by way of what is not mapped",
             )));
         }
         let known = Translated {

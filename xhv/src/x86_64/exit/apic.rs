@@ -2,11 +2,14 @@
 
 use super::Kind;
 use crate::error::Error;
+use crate::guest_memory::Gpa;
 use crate::x86_64::emulate::{BusAccess, Progress};
+use crate::x86_64::exits::{ApicAccessQualification, ApicAccessQualificationType};
 use crate::x86_64::ffi;
 use crate::x86_64::inject::Injection;
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vm::VmOptions;
+use crate::x86_64::vmcs;
 
 /// What is asked (`hv_vm_exitinfo_t`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,26 @@ impl Vcpu {
             }
             _ => Ok(Some(Some(Kind::Apic(Request(info))))),
         }
+    }
+
+    /// An access to the APIC page: one of an instruction to a linear address is done, others are the client's to explain.
+    pub(in crate::x86_64) fn decode_apic_access(&mut self) -> Result<Option<Kind>, Error> {
+        let access = ApicAccessQualification::from_bits(self.read(vmcs::EXIT_QUALIFICATION)?);
+        let why = match access.type_() {
+            ApicAccessQualificationType::LINEAR_READ
+            | ApicAccessQualificationType::LINEAR_WRITE => return self.do_apic_access(None),
+            ApicAccessQualificationType::LINEAR_FETCH => {
+                "the guest fetches instructions from the APIC page"
+            }
+            ApicAccessQualificationType::LINEAR_EVENT => {
+                "an event is delivered by way of the APIC page"
+            }
+            ApicAccessQualificationType::LINEAR_MONITOR
+            | ApicAccessQualificationType::PHYSICAL_MONITOR => "the guest monitors the APIC page",
+            _ => "the guest's paging structures lie in the APIC page",
+        };
+        let at = self.apic_page.0 | u64::from(access.offset());
+        Ok(Some(Kind::Undecoded(Gpa(at), why)))
     }
 
     /// Does an instruction that touches the APIC page: the engine's local APIC answers, or the client where there is none. `read` is

@@ -2,9 +2,10 @@
 
 use super::{Kind, guard};
 use crate::error::Error;
-use crate::x86_64::exits::{AddressSize, InsOutsInformation, IoQualification};
+use crate::x86_64::exits::{AddressSize, InsOutsInformation, IoQualification, SegmentRegister};
 use crate::x86_64::inject::Injection;
-use crate::x86_64::reg::{self, BreakpointCondition, Cr4, Rflags};
+use crate::x86_64::presets::SegmentName;
+use crate::x86_64::reg::{self, BreakpointCondition, Cr0, Cr4, Rflags};
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vmcs::{self, PendingDebugExceptions};
 use crate::x86_64::walk::Access;
@@ -128,15 +129,24 @@ enum Index {
 impl Vcpu {
     pub(in crate::x86_64) fn decode_io(&mut self) -> Result<Option<Kind>, Error> {
         let access = IoQualification::from_bits(self.read(vmcs::EXIT_QUALIFICATION)?);
-        if access.contains(IoQualification::IN) {
-            return Ok(Some(Kind::PortRead));
-        }
         let size = bytes(access);
+        let input = access.contains(IoQualification::IN);
         if !access.contains(IoQualification::STRING) {
+            if input {
+                return Ok(Some(Kind::PortRead));
+            }
             let value = self.read(reg::RAX)? & mask(size);
             return Ok(Some(Kind::PortWrite(value as u32)));
         }
         let linear = self.read(vmcs::GUEST_LINEAR_ADDRESS)?;
+        if !self.begin_string(access, linear)? {
+            return Ok(None);
+        }
+        if input {
+            // Before the port is read, which may have effects: an INS that faults comes again.
+            let fits = self.check_target(linear, size.into())?;
+            return Ok(fits.then_some(Kind::PortRead));
+        }
         let mut value = [0; 4];
         let got = self.read_linear(linear, &mut value[..usize::from(size)])?;
         if got == usize::from(size) {
@@ -155,15 +165,73 @@ impl Vcpu {
         }
     }
 
-    fn finish_ins(&mut self, access: IoQualification, value: u32) -> Result<(), Error> {
-        let size = usize::from(bytes(access).min(4));
-        let linear = self.read(vmcs::GUEST_LINEAR_ADDRESS)?;
-        // Every byte has to be writable before the first is written.
-        for at in [0, size as u64 - 1] {
+    /// What the exit of INS or OUTS comes before, and is done here: a repetition without elements, and the segment's protection (SDM
+    /// vol. 3, 27.1.1). Answers whether there is an element to transfer.
+    fn begin_string(&mut self, access: IoQualification, linear: u64) -> Result<bool, Error> {
+        let width = self.string_address_mask()?;
+        let repeats = access.contains(IoQualification::REP);
+        if repeats && self.read(reg::RCX)? & width == 0 {
+            self.finish_instruction()?;
+            return Ok(false);
+        }
+        let input = access.contains(IoQualification::IN);
+        let (index, name) = match input {
+            true => (reg::RDI, SegmentName::Es),
+            false => (reg::RSI, self.source_segment()?),
+        };
+        let offset = self.read(index)? & width;
+        let last = u64::from(bytes(access)) - 1;
+        let good = match self.code()?.1 {
+            64 => self.are_canonical(linear, linear.wrapping_add(last))?,
+            _ => {
+                let protected = self.read(vmcs::GUEST_CR0)?.contains(Cr0::PE)
+                    && !self.read(reg::RFLAGS)?.contains(Rflags::VM);
+                let segment = self.segment(name)?;
+                segment.holds(offset, offset + last, input, protected)
+            }
+        };
+        if !good {
+            let vector = if name == SegmentName::Ss { 12 } else { 13 };
+            self.inject(Injection::fault(vector, 0))?;
+        }
+        Ok(good)
+    }
+
+    fn are_canonical(&self, first: u64, last: u64) -> Result<bool, Error> {
+        let deep = self.read(vmcs::GUEST_CR4)?.contains(Cr4::LA57);
+        let unused = if deep { 7 } else { 16 };
+        let fits = |linear: u64| ((linear << unused) as i64 >> unused) as u64 == linear;
+        Ok(fits(first) && fits(last))
+    }
+
+    /// The segment of OUTS: from the instruction information where the processor gives it, else from the code.
+    fn source_segment(&self) -> Result<SegmentName, Error> {
+        if self.has_string_information() {
+            let information = self.read(vmcs::VM_EXIT_INSTRUCTION_INFORMATION)?;
+            return Ok(segment_name(
+                InsOutsInformation::from_bits(information).segment(),
+            ));
+        }
+        let (code, got) = self.string_code()?;
+        let prefixes = prefixes(&code[..got]);
+        let named = prefixes.iter().rev().find_map(|prefix| match prefix {
+            0x26 => Some(SegmentName::Es),
+            0x2e => Some(SegmentName::Cs),
+            0x36 => Some(SegmentName::Ss),
+            0x64 => Some(SegmentName::Fs),
+            0x65 => Some(SegmentName::Gs),
+            _ => None,
+        });
+        Ok(named.unwrap_or(SegmentName::Ds))
+    }
+
+    /// Whether INS may write its element; queues #PF if not.
+    fn check_target(&mut self, linear: u64, size: u64) -> Result<bool, Error> {
+        for at in [0, size - 1] {
             match self.translate(linear.wrapping_add(at), Access::Write)? {
                 Err(fault) => {
                     self.inject(Injection::page_fault(fault))?;
-                    return Ok(());
+                    return Ok(false);
                 }
                 Ok(gpa) if !self.memory.covers(gpa.0, 1) => {
                     return Err(Error::OutOfRange {
@@ -173,6 +241,16 @@ impl Vcpu {
                 }
                 Ok(_) => {}
             }
+        }
+        Ok(true)
+    }
+
+    fn finish_ins(&mut self, access: IoQualification, value: u32) -> Result<(), Error> {
+        let size = usize::from(bytes(access).min(4));
+        let linear = self.read(vmcs::GUEST_LINEAR_ADDRESS)?;
+        // The client may have changed the tables meanwhile: every byte has to be writable before the first is written.
+        if !self.check_target(linear, size as u64)? {
+            return Ok(());
         }
         self.write_linear(linear, &value.to_le_bytes()[..size])?;
         self.finish_string(access, Index::Target)
@@ -238,15 +316,18 @@ impl Vcpu {
         )
     }
 
-    /// The bits of an address of INS or OUTS: from the instruction information where the processor gives it, else from the code.
-    fn string_address_mask(&self) -> Result<u64, Error> {
-        let told = self
-            .vm()
+    /// Whether the processor tells the operands of INS and OUTS.
+    fn has_string_information(&self) -> bool {
+        self.vm()
             .read_capability(crate::x86_64::capabilities::BASIC)
             .is_ok_and(|basic| {
                 basic.contains(crate::x86_64::capabilities::VmxBasic::INS_OUTS_INFORMATION)
-            });
-        let size = if told {
+            })
+    }
+
+    /// The bits of an address of INS or OUTS: from the instruction information where the processor gives it, else from the code.
+    fn string_address_mask(&self) -> Result<u64, Error> {
+        let size = if self.has_string_information() {
             InsOutsInformation::from_bits(self.read(vmcs::VM_EXIT_INSTRUCTION_INFORMATION)?)
                 .address_size()
         } else {
@@ -261,18 +342,38 @@ impl Vcpu {
 
     /// From the width of the code and an address-size prefix.
     fn string_address_size(&self) -> Result<AddressSize, Error> {
-        let (linear, bits) = self.code()?;
-        let mut code = [0; 15];
-        let got = self.fetch_linear(linear, &mut code)?;
-        let prefixes = code[..got]
-            .iter()
-            .take_while(|byte| !matches!(byte, 0x6c..=0x6f));
-        let flipped = prefixes.into_iter().any(|byte| *byte == 0x67);
+        let bits = self.code()?.1;
+        let (code, got) = self.string_code()?;
+        let flipped = prefixes(&code[..got]).contains(&0x67);
         Ok(match (bits, flipped) {
             (64, false) => AddressSize::BITS64,
             (64, true) | (32, false) | (16, true) => AddressSize::BITS32,
             _ => AddressSize::BITS16,
         })
+    }
+
+    /// The bytes of the instruction, and how many of them could be read.
+    fn string_code(&self) -> Result<([u8; 15], usize), Error> {
+        let mut code = [0; 15];
+        let got = self.fetch_linear(self.code()?.0, &mut code)?;
+        Ok((code, got))
+    }
+}
+
+/// What stands before the opcode of INS or OUTS.
+fn prefixes(code: &[u8]) -> &[u8] {
+    let opcode = code.iter().position(|byte| matches!(byte, 0x6c..=0x6f));
+    &code[..opcode.unwrap_or(code.len())]
+}
+
+fn segment_name(register: SegmentRegister) -> SegmentName {
+    match register {
+        SegmentRegister::ES => SegmentName::Es,
+        SegmentRegister::CS => SegmentName::Cs,
+        SegmentRegister::SS => SegmentName::Ss,
+        SegmentRegister::FS => SegmentName::Fs,
+        SegmentRegister::GS => SegmentName::Gs,
+        _ => SegmentName::Ds,
     }
 }
 

@@ -319,17 +319,18 @@ impl Cpu {
 }
 
 /// What MOV DR checks in either direction; answers the register's number, DR4 and DR5 resolved.
+///
+/// Its exit comes before #GP for privilege and #UD for DR4 and DR5, unlike that of any other instruction (SDM vol. 3, 27.1.3).
 fn debug_register(cpu: &mut Cpu, op: &Operation, read: bool) -> Result<usize, Stop> {
     let number = usize::from(op.r[1] & 15);
-    let alias = matches!(number, 4 | 5);
     if number > 7 {
         return Err(cpu.ud());
     }
-    // Other instructions look at privilege first: this exit is the exception (SDM vol. 3, 27.1.3).
     if cpu.vmx.on(primary::MOV_DR) {
         let qualification = number as u64 | u64::from(read) << 4 | u64::from(op.r[0] & 15) << 8;
         return Err(cpu.exit(exit_of(op, REASON_DR, qualification)));
     }
+    let alias = matches!(number, 4 | 5);
     if alias && cpu.cr4 & Cr::CR4_DE != 0 {
         return Err(cpu.ud());
     }

@@ -293,10 +293,11 @@ pub(crate) struct Cpu {
 
 impl Exception {
     /// Whether RF is set in the RFLAGS that it pushes, of an instruction that is not midway: of every fault but that of an instruction
-    /// breakpoint, which general detection (BD of DR6) is not (SDM vol. 3, 18.3.1.1).
+    /// breakpoint, which general detection (BD of DR6) is not (SDM vol. 3, 18.3.1.1). #DF is an abort.
     pub(crate) fn sets_rf(&self) -> bool {
         const BD: u64 = 1 << 13;
-        self.kind == EventKind::Fault && (self.vector != 1 || self.cr2_or_dr6 & BD != 0)
+        let breakpoint = self.vector == 1 && self.cr2_or_dr6 & BD == 0;
+        self.kind == EventKind::Fault && !breakpoint && self.vector != 8
     }
 }
 

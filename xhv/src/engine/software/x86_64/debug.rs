@@ -7,9 +7,10 @@ use super::exec::condition;
 use super::mode::Size;
 use crate::memory::PAGE;
 
-/// Bits of [`Cpu::pending_debug`] besides those of the breakpoints: some breakpoint that was met is enabled; a step.
-const ENABLED: u64 = 1 << 12;
-pub(crate) const STEP: u64 = 1 << 14;
+/// Bits of [`Cpu::pending_debug`] besides those of the breakpoints, which make the others count: a breakpoint that was met is enabled, a
+/// single step (SDM vol. 3, table 26-4).
+pub(crate) const ENABLED_BREAKPOINT: u64 = 1 << 12;
+pub(crate) const SINGLE_STEP: u64 = 1 << 14;
 /// Transactional regions: a client may set it, and makes #DB pending so.
 const RTM: u64 = 1 << 16;
 /// What #DB leaves in DR6: B0 to B3, BD, BS, BT.
@@ -29,7 +30,7 @@ impl Cpu {
         for n in 0..4 {
             let kind = self.breakpoint_kind(n);
             if self.data_breakpoint(n) && self.meets(n, linear, size) && (kind == 3 || write) {
-                self.pending_debug |= ENABLED | 1 << n;
+                self.pending_debug |= ENABLED_BREAKPOINT | 1 << n;
             }
         }
     }
@@ -41,7 +42,7 @@ impl Cpu {
         }
         for n in 0..4 {
             if self.io_breakpoint(n) && self.meets(n, port.into(), size.into()) {
-                self.pending_debug |= ENABLED | 1 << n;
+                self.pending_debug |= ENABLED_BREAKPOINT | 1 << n;
             }
         }
     }
@@ -69,7 +70,7 @@ impl Cpu {
     /// Takes the debug exceptions that wait, as conditions of DR6. Breakpoints that were met count if one of them is enabled.
     pub(crate) fn take_pending_debug(&mut self) -> Option<u64> {
         let pending = core::mem::take(&mut self.pending_debug);
-        (pending & (ENABLED | STEP | RTM) != 0).then_some(pending & CONDITIONS)
+        (pending & (ENABLED_BREAKPOINT | SINGLE_STEP | RTM) != 0).then_some(pending & CONDITIONS)
     }
 
     /// Whether the instruction that has just run is one that RFLAGS.TF stops behind; `bytes` begin with it.

@@ -2,9 +2,10 @@
 //!
 //! Nothing of the CPU changes if delivery fails. `events` decides what is delivered, and what a failure leads to.
 
-use super::cpu::{Cpu, EventKind, Exception, RSP, Seg, Segment, Shadow};
+use super::cpu::{Cpu, EventKind, Exception, RSP, Seg, Segment};
 use super::descriptor::{Descriptor, index, is_null, system};
 use super::flags::Rflags;
+use super::interrupt::redirect_v86;
 use super::mmu::Access;
 use super::mode::Size;
 use super::segment::null_segment;
@@ -117,19 +118,17 @@ pub(super) fn image(cpu: &Cpu, event: &Exception) -> (u64, u64) {
 pub(crate) fn deliver(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     if cpu.cr0 & 1 == 0 {
         deliver_real(cpu, event)?;
+    } else if cpu.mode.v8086 && cpu.is_redirected(event)? {
+        redirect_v86(cpu, event)?;
     } else if cpu.mode.long {
         deliver_long(cpu, event)?;
     } else {
         deliver_protected(cpu, event)?;
     }
-    cpu.shadow &= !(Shadow::STI | Shadow::MOV_SS);
     cpu.midway = false;
     if !is_software(event.kind) {
         // What MOV SS held back is lost; an INT n does not lose it (SDM vol. 3, 28.7.3 says so of events that an entry injects).
         cpu.pending_debug = 0;
-    }
-    if event.kind == EventKind::Nmi {
-        cpu.shadow |= Shadow::NMI;
     }
     cpu.attend();
     Ok(())

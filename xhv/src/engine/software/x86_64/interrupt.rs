@@ -56,23 +56,31 @@ fn into(i: &Instruction, a: &mut Assembler) {
             len: op.len,
             ..Exception::default()
         };
-        Err(cpu.raise(event))
+        software_event(cpu, event)
     });
 }
 
-/// Raises a software event, unless virtual-8086 mode has other plans for an INT n (SDM vol. 3, table 22-2).
+/// Raises a software event. In virtual-8086 mode an INT n wants IOPL 3, but where CR4.VME redirects it (SDM vol. 3, table 22-2).
 fn software_event(cpu: &mut Cpu, event: Exception) -> Done {
-    if event.kind != EventKind::SoftwareInterrupt || !cpu.mode.v8086 {
-        return Err(cpu.raise(event));
-    }
+    // RF ends with the instruction that it was set for, and so is 0 in the image of RFLAGS (SDM vol. 3, 18.3.1.1).
+    cpu.lazy.system &= !Rflags::RF;
+    let virtual_8086 = event.kind == EventKind::SoftwareInterrupt && cpu.mode.v8086;
     let may = cpu.flags() & Rflags::IOPL == Rflags::IOPL;
-    if cpu.cr4 & Cr::CR4_VME != 0 && !redirected_to_gate(cpu, event.vector)? {
-        redirect_v86(cpu, &event)?;
-        return Ok(Flow::End);
+    if virtual_8086 && !may && !cpu.is_redirected(&event)? {
+        return Err(cpu.gp(0));
     }
-    match may {
-        true => Err(cpu.raise(event)),
-        false => Err(cpu.gp(0)),
+    Err(cpu.raise(event))
+}
+
+impl Cpu {
+    /// Whether an event is an INT n of virtual-8086 mode that CR4.VME and the TSS's bitmap send to the program's own vectors
+    /// (SDM vol. 3, 22.3.3).
+    pub(super) fn is_redirected(&mut self, event: &Exception) -> Result<bool, Stop> {
+        let candidate = event.kind == EventKind::SoftwareInterrupt && self.mode.v8086;
+        if !candidate || self.cr4 & Cr::CR4_VME == 0 {
+            return Ok(false);
+        }
+        redirected_to_gate(self, event.vector).map(|gate| !gate)
     }
 }
 
@@ -92,7 +100,7 @@ fn redirected_to_gate(cpu: &mut Cpu, vector: u8) -> Result<bool, Stop> {
 }
 
 /// INT n in virtual-8086 mode with CR4.VME that the TSS redirects to the program's own vectors (SDM vol. 3, 22.3.3).
-fn redirect_v86(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
+pub(super) fn redirect_v86(cpu: &mut Cpu, event: &Exception) -> Result<(), Stop> {
     let pointer: u32 = cpu.load_linear(
         u64::from(event.vector) * 4,
         Access {

@@ -149,10 +149,9 @@ fn string_step(cpu: &mut Cpu, op: &Operation) -> Done {
     cpu.check_ports(port, size)?;
     let pointer = if ins { RDI } else { RSI };
     let offset = cpu.gpr[usize::from(pointer)] & mask;
-    // Segmentation comes before the exit, paging does not (SDM vol. 3, 27.1.1).
-    let linear = cpu.linear(op.x[0], offset, size.into(), ins)?;
+    // The exit comes before what segmentation and alignment have against the operand (SDM vol. 3, 27.1.1).
     if cpu.io_exits() {
-        let exit = string_exit(op, port, linear);
+        let exit = string_exit(op, port, cpu.linear_of(op.x[0], offset));
         return Err(cpu.exit(exit));
     }
     let seg = Seg::from_number(op.x[0]);

@@ -2,6 +2,7 @@
 
 use super::cpu::{Cpu, Cr, Exit};
 use super::mode::{Mode, Paging, Regime};
+use super::vcpu_apic::{apic_access, apic_table_access};
 use crate::engine::software::dispatch::Stop;
 use crate::engine::software::memory::{Fault, Kind, Rights};
 use crate::memory::{PAGE, Permissions};
@@ -139,13 +140,15 @@ impl Cpu {
                 self.invalidate_page(self.pcid(), linear);
                 return Err(self.pf(linear, error));
             }
+            Err(WalkError::Table(fault, _)) if self.vmx.hits_apic_page(fault.gpa) => {
+                return Err(self.exit(apic_table_access(self, fault.gpa, linear)));
+            }
             Err(WalkError::Table(fault, write)) => {
                 return Err(self.ept_violation(fault, Ept::table(linear, access, write)));
             }
         };
         if self.vmx.hits_apic_page(page.gpa) {
-            let exit = super::vcpu_apic::apic_access(self, page.gpa, linear, access);
-            return Err(self.exit(exit));
+            return Err(self.exit(apic_access(self, page.gpa, linear, access)));
         }
         let kind = Kind {
             global: page.global && self.cr4 & Cr::CR4_PGE != 0,

@@ -8,7 +8,7 @@
 //! | `blocks`, `contexts`, `run` | decoded blocks, the keys they are found by, and the loop that runs them |
 //! | `vm`, `vcpu`, `vcpu_apic`, `register` | the seam's functions |
 //! | `vmx/` | VMCS, entry, exit, capabilities |
-//! | `events`, `deliver` | what happens between instructions; delivery through the IDT |
+//! | `events`, `exceptions`, `deliver` | what happens between instructions; what an event leads to; delivery through the IDT |
 //! | `segment`, `descriptor`, `transfer`, `interrupt`, `iret`, `syscall` | segment registers, far transfers, system calls |
 //! | `system`, `control`, `tables`, `io`, `msr`, `operand`, `cpuid` | system instructions |
 //! | `apic/`, `time`, `pio` | interrupt controllers, clock, port notifiers |
@@ -26,6 +26,7 @@ pub(crate) mod decode;
 pub(crate) mod deliver;
 pub(crate) mod descriptor;
 pub(crate) mod events;
+pub(crate) mod exceptions;
 pub(crate) mod exec;
 pub(crate) mod flags;
 pub(crate) mod fpu;

@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::cpu::{Activity, Cpu, Exception, Exit, RIP, Shadow, Trap};
-use super::debug::STEP;
+use super::debug::SINGLE_STEP;
 use super::flags::Rflags;
 use crate::engine::software::dispatch::{Outcome, Stop, go_on};
 use crate::engine::software::memory::Attention;
@@ -179,8 +179,10 @@ impl Cpu {
             && !self.unstepped
             && self.is_step(start, code, blocks.fetched())
         {
-            self.pending_debug |= STEP;
+            self.pending_debug |= SINGLE_STEP;
         }
+        // An iteration of a repeated instruction is a step as well (SDM vol. 3, 27.5.2).
+        self.vmx.flight.stepped = true;
         self.attend();
         Ok(())
     }

@@ -45,7 +45,7 @@ impl World for OneInstruction {
     }
 
     fn exception(cpu: &mut Cpu, exception: Exception) -> Result<(), Stop> {
-        super::events::exception(cpu, exception)?;
+        super::exceptions::exception(cpu, exception)?;
         Err(cpu.exit(Exit {
             reason: DONE,
             ..Exit::default()

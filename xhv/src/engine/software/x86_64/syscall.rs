@@ -5,6 +5,7 @@ use iced_x86::{Code, Instruction, Mnemonic};
 use super::Done;
 use super::access::Operation;
 use super::cpu::{Cpu, Cr, RSP, Seg, Segment};
+use super::debug::SINGLE_STEP;
 use super::decode::Assembler;
 use super::flags::Rflags;
 use super::mode::Size;
@@ -96,7 +97,7 @@ fn sysret(cpu: &mut Cpu, op: &Operation) -> Done {
     cpu.set_flags(flags);
     if flags & Rflags::TF != 0 {
         // The step of the SYSCALL is told here.
-        cpu.pending_debug |= 1 << 14;
+        cpu.pending_debug |= SINGLE_STEP;
         cpu.attend();
     }
     Ok(Flow::End)

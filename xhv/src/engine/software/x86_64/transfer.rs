@@ -31,7 +31,7 @@ pub(crate) fn code_segment(code: Descriptor, selector: u16, cpl: u8) -> Segment 
 }
 
 impl Cpu {
-    /// The exit that every task switch is in VMX non-root operation (SDM vol. 3, 27.2), after the checks of the TSS.
+    /// The exit that every task switch is in VMX non-root operation, after the checks of the TSS (SDM vol. 3, 27.4.2).
     pub(crate) fn task_switch(
         &mut self,
         source: Source,
@@ -62,10 +62,17 @@ impl Cpu {
             false => matches!(kind, system::TSS16 | system::TSS),
         };
         match found {
-            Some(tss) if !tss.is_segment() && wanted(tss.kind()) => match tss.present() {
-                true => Ok(()),
-                false => Err(self.np(error)),
-            },
+            Some(tss) if !tss.is_segment() && wanted(tss.kind()) => {
+                let wide = matches!(tss.kind(), system::TSS | system::TSS_BUSY);
+                let least = if wide { 0x67 } else { 0x2b };
+                if !tss.present() {
+                    return Err(self.np(error));
+                }
+                match tss.limit() >= least {
+                    true => Ok(()),
+                    false => Err(self.ts(error)),
+                }
+            }
             _ if iret => Err(self.ts(error)),
             _ => Err(self.gp(error)),
         }

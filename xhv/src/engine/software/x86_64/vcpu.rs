@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex};
 use super::apic::{Information, Local};
 use super::blocks::Blocks;
 use super::cpu::{Cpu, Exception};
-use super::events;
 use super::run::World;
 use super::vm::Vm;
 use super::vmx::{self, Entered, Vmcs, capabilities};
-use super::{msr, register};
+use super::{events, exceptions, msr, register};
 use crate::engine::software::dispatch::Stop;
 use crate::engine::software::memory::{Attention, Slot, View};
 use crate::error::Code;
@@ -74,7 +73,7 @@ impl World for Engine {
     }
 
     fn exception(cpu: &mut Cpu, exception: Exception) -> Result<(), Stop> {
-        events::exception(cpu, exception)
+        exceptions::exception(cpu, exception)
     }
 
     fn wait(cpu: &mut Cpu) -> Result<(), Stop> {
@@ -86,7 +85,10 @@ impl World for Engine {
             cpu.view.slot().take(Attention::EVENT);
             cpu.attend();
         }
-        if bits & Attention::CANCEL != 0 {
+        if bits & Attention::CANCEL != 0 && events::precedes_interrupts(cpu) {
+            // The boundary exits, or is at the handler of a #DB; the cancel stays.
+            cpu.attend();
+        } else if bits & Attention::CANCEL != 0 {
             cpu.view.slot().take(Attention::CANCEL);
             return Err(cpu.exit(vmx::canceled()));
         }

@@ -14,6 +14,8 @@ const LINEAR_READ: u64 = 0;
 const LINEAR_WRITE: u64 = 1;
 const LINEAR_FETCH: u64 = 2;
 const DURING_DELIVERY: u64 = 3;
+const PHYSICAL_DURING_DELIVERY: u64 = 10;
+const PHYSICAL: u64 = 15;
 
 /// The exit of an access to the APIC-access page (SDM vol. 3, 31.4, table 29-6).
 pub(super) fn apic_access(cpu: &Cpu, gpa: u64, linear: u64, access: Access) -> Exit {
@@ -26,6 +28,21 @@ pub(super) fn apic_access(cpu: &Cpu, gpa: u64, linear: u64, access: Access) -> E
     Exit {
         reason: APIC_ACCESS,
         qualification: gpa & 0xfff | kind << 12,
+        linear,
+        gpa,
+        ..Exit::default()
+    }
+}
+
+/// The exit where a paging-structure entry would lie in the APIC-access page: a guest-physical access, for which no offset is told.
+pub(super) fn apic_table_access(cpu: &Cpu, gpa: u64, linear: u64) -> Exit {
+    let kind = match cpu.vmx.flight.delivering {
+        Some(_) => PHYSICAL_DURING_DELIVERY,
+        None => PHYSICAL,
+    };
+    Exit {
+        reason: APIC_ACCESS,
+        qualification: kind << 12,
         linear,
         gpa,
         ..Exit::default()

@@ -1,4 +1,4 @@
-//! Each exiting instruction: reason, qualification, length, instruction information.
+//! Instructions that exit or not, by controls, masks, privilege and what the VMM has set up; `audit` has every field of each exit.
 
 use super::{CODE, Guest, STACK};
 use crate::x86_64::entry::field::{primary, secondary, vmcs};
@@ -39,30 +39,6 @@ fn real(code: &[u8], primary: u32, secondary: u32) -> Guest {
 }
 
 #[test]
-fn plain_instructions() {
-    use primary as p;
-    use secondary as s;
-    for (code, primary, secondary, reason) in [
-        (&[0xf4][..], p::HLT, 0, 12),
-        (&[0x0f, 0xa2], 0, 0, 10),
-        (&[0x0f, 0x08], 0, 0, 13),
-        (&[0x0f, 0x09], 0, s::WBINVD, 54),
-        (&[0x0f, 0x31], p::RDTSC, 0, 16),
-        (&[0x0f, 0x01, 0xf9], p::RDTSC, s::RDTSCP, 51),
-        (&[0x0f, 0x33], 0, 0, 15),
-        (&[0x0f, 0x32], 0, 0, 31),
-        (&[0x0f, 0x30], p::MSR_BITMAPS, 0, 32),
-        (&[0xf3, 0x90], p::PAUSE, 0, 40),
-        (&[0x0f, 0x01, 0xc8], p::MONITOR, 0, 39),
-        (&[0x0f, 0x01, 0xc9], p::MWAIT, 0, 36),
-        (&[0x0f, 0x01, 0xc1], 0, 0, 18),
-    ] {
-        let mut guest = real(code, primary, secondary);
-        expect(&mut guest, reason, 0, code.len() as u64);
-    }
-}
-
-#[test]
 fn without_the_control_they_do_not_exit() {
     use secondary as s;
     for (code, secondary) in [
@@ -90,42 +66,6 @@ fn xsetbv_needs_osxsave() {
     assert_eq!(guest.run(), 0);
     guest.set(vmcs::CR4, 0x4_2000);
     expect(&mut guest, 55, 0, 3);
-}
-
-#[test]
-fn port_instructions() {
-    for (code, qualification) in [
-        (&[0xe4, 0x60][..], 0x60_0048),
-        (&[0xe6, 0x61], 0x61_0040),
-        (&[0xef], 0x3f8_0001),
-        (&[0x66, 0xed], 0x3f8_000b),
-        (&[0xee], 0x3f8_0000),
-    ] {
-        let mut guest = real(code, 0, 0);
-        guest.set_reg(4, 0x3f8);
-        expect(&mut guest, 30, qualification, code.len() as u64);
-    }
-}
-
-#[test]
-fn string_port_instructions() {
-    let mut guest = Guest::real(&[0xf3, 0x6c]); // rep insb
-    guest.set_reg(4, 0x1f0);
-    guest.set_reg(7, 0x700);
-    guest.set_reg(3, 2);
-    guest.set(vmcs::ES_BASE, 0x4000);
-    expect(&mut guest, 30, 0x1f0_0038, 2);
-    assert_eq!(guest.get(vmcs::LINEAR_ADDRESS), 0x4700);
-    assert_eq!(guest.get(vmcs::EXIT_INFORMATION), 0);
-    let mut guest = Guest::real(&[0x26, 0x67, 0x6f]); // outsw es:[esi]
-    guest.set_reg(6, 0x10);
-    guest.set(vmcs::ES_BASE, 0x300);
-    expect(&mut guest, 30, 0x11, 3);
-    assert_eq!(guest.get(vmcs::LINEAR_ADDRESS), 0x310);
-    assert_eq!(guest.get(vmcs::EXIT_INFORMATION), 1 << 7);
-    let mut guest = Guest::real(&[0xf3, 0x6c, 0xf4]);
-    guest.set_reg(3, 0);
-    assert_eq!(guest.run(), 12, "nothing to repeat");
 }
 
 #[test]
@@ -204,38 +144,6 @@ fn debug_registers_and_cr8() {
         (guest.run(), guest.get(vmcs::RIP)),
         (43, CODE + 4),
         "a trap"
-    );
-}
-
-#[test]
-fn descriptor_tables() {
-    // lgdt [0x500]: no base, no index, DS, 16-bit addresses
-    let mut guest = real(
-        &[0x0f, 0x01, 0x16, 0x00, 0x05],
-        0,
-        secondary::DESCRIPTOR_TABLE,
-    );
-    expect(&mut guest, 46, 0x500, 5);
-    let no_registers = 1 << 22 | 1 << 27;
-    assert_eq!(
-        guest.get(vmcs::EXIT_INFORMATION),
-        2 << 28 | no_registers | 3 << 15
-    );
-    // sldt [eax + ecx * 4 + 0x10]
-    let mut guest = Guest::flat(&[0x0f, 0x00, 0x44, 0x88, 0x10]);
-    guest.on(vmcs::SECONDARY, secondary::DESCRIPTOR_TABLE);
-    expect(&mut guest, 47, 0x10, 5);
-    assert_eq!(
-        guest.get(vmcs::EXIT_INFORMATION),
-        2 | 1 << 7 | 3 << 15 | 1 << 18
-    );
-    // ltr cx
-    let mut guest = Guest::flat(&[0x0f, 0x00, 0xd9]);
-    guest.on(vmcs::SECONDARY, secondary::DESCRIPTOR_TABLE);
-    expect(&mut guest, 47, 0, 3);
-    assert_eq!(
-        guest.get(vmcs::EXIT_INFORMATION),
-        3 << 28 | 1 << 10 | 1 << 3
     );
 }
 
@@ -319,23 +227,6 @@ fn msrs_are_native_when_they_are_enabled() {
     guest.set_reg(3, 0x174);
     guest.set(vmcs::SYSENTER_CS, 0x99);
     assert_eq!((guest.run(), guest.reg(2)), (12, 0x99));
-}
-
-#[test]
-fn ept_violations() {
-    let mut guest = Guest::flat(&[0xa1, 0x10, 0x00, 0x80, 0x00]); // mov eax, [0x800010]
-    let reason = guest.run();
-    assert_eq!((reason, guest.get(vmcs::QUALIFICATION)), (48, 0x181));
-    assert_eq!(guest.get(vmcs::GUEST_PHYSICAL_ADDRESS), 0x80_0010);
-    assert_eq!(guest.get(vmcs::LINEAR_ADDRESS), 0x80_0010);
-    assert_eq!(guest.get(vmcs::RFLAGS) & 1 << 16, 1 << 16, "RF");
-    let mut guest = Guest::flat(&[0xa3, 0x10, 0x60, 0x00, 0x00]); // mov [0x6010], eax
-    let permissions = crate::memory::Permissions::READ;
-    guest.vm.protect(0, 0x6000, 0x1000, permissions).unwrap();
-    assert_eq!((guest.run(), guest.get(vmcs::QUALIFICATION)), (48, 0x18a));
-    let mut guest = Guest::flat(&[0xea, 0, 0, 0x50, 0, 8, 0]); // jmp 8:0x500000
-    assert_eq!((guest.run(), guest.get(vmcs::QUALIFICATION)), (48, 0x184));
-    assert_eq!(guest.get(vmcs::RIP), 0x50_0000);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of whole vCPUs through the seam's functions: exits, entries, delivery, interrupt controllers, hostile states.
 
+mod audit;
 mod control_words;
 mod controllers;
 mod debug;

@@ -32,6 +32,14 @@ pub(super) fn decode(i: &Instruction, asm: &mut Assembler) -> bool {
             return true;
         }
         Xgetbv => asm.complex(i, xgetbv),
+        Xsaves | Xsaves64 | Xrstors | Xrstors64 if unavailable => {
+            // #UD of the control comes before #NM.
+            asm.complex_end(i, |cpu, _| {
+                supervisor_allowed(cpu)?;
+                Err(cpu.nm())
+            });
+            return true;
+        }
         _ if unavailable => {
             asm.complex_end(i, |cpu, _| Err(cpu.nm()));
             return true;

@@ -65,8 +65,8 @@ pub(crate) struct Flight {
     pub(crate) deadline: Option<u64>,
     /// An instruction or delivery is done, so that the monitor trap flag is due.
     pub(crate) stepped: bool,
-    /// Instructions retired when the step began.
-    pub(crate) retired: u64,
+    /// The entry has injected the event "pending MTF VM exit".
+    pub(crate) trap_injected: bool,
     /// The task priority has fallen below its threshold.
     pub(crate) tpr_below: bool,
     /// IRET has unblocked NMIs and is not done yet.
@@ -81,7 +81,8 @@ pub(crate) struct Flight {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PauseLoop {
     pub(crate) first: u64,
-    pub(crate) last: u64,
+    /// The PAUSE before this one; `None`: this is the first one at CPL 0 since the entry.
+    pub(crate) last: Option<u64>,
 }
 
 impl Controls {
@@ -167,15 +168,12 @@ impl Controls {
             return false;
         }
         let (gap, window) = (u64::from(self.ple_gap), u64::from(self.ple_window));
-        if now.wrapping_sub(self.ple.last) > gap {
+        let begins = |last| now.wrapping_sub(last) > gap;
+        if self.ple.last.is_none_or(begins) {
             self.ple.first = now;
         }
-        self.ple.last = now;
-        let exits = now.wrapping_sub(self.ple.first) > window;
-        if exits {
-            self.ple = PauseLoop::default();
-        }
-        exits
+        self.ple.last = Some(now);
+        now.wrapping_sub(self.ple.first) > window
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a VM exit leaves in the VMCS (Intel SDM vol. 3, 29.2 and 29.3).
 
-use super::super::cpu::{Cpu, Cr, Exit};
+use super::super::cpu::{Cpu, Cr, Exit, Shadow};
 use super::super::events::timer_left;
 use super::super::flags::Rflags;
 use super::store::Vmcs;
@@ -8,6 +8,8 @@ use crate::x86_64::entry::field::{entry, exit, vmcs};
 
 /// Reason of an exit that a host interrupt (here: a cancel) causes.
 const EXTERNAL_INTERRUPT: u16 = 1;
+const MONITOR_TRAP_FLAG: u16 = 37;
+const TPR_BELOW_THRESHOLD: u16 = 43;
 const PREEMPTION_TIMER: u16 = 52;
 const EVENT_VALID: u32 = 1 << 31;
 /// NMI unblocking due to IRET, in the qualification of an EPT violation.
@@ -66,14 +68,21 @@ impl Vmcs {
     pub(crate) fn record(&mut self, cpu: &mut Cpu, exit: &Exit) {
         self.save(cpu, exit.reason);
         let mut qualification = exit.qualification;
-        let memory = matches!(exit.reason, 44 | 48 | 49) && exit.vectoring & EVENT_VALID == 0;
         let midway = core::mem::take(&mut cpu.midway) && exit.reason == EXTERNAL_INTERRUPT;
-        if memory || midway {
+        let memory = matches!(exit.reason, 44 | 48 | 49);
+        let delivering = exit.vectoring & EVENT_VALID != 0;
+        if memory && !delivering || midway {
             let flags = cpu.flags() | Rflags::RF;
             cpu.set_flags(flags);
         }
-        if memory && exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
+        if !delivering && exit.reason == 48 && cpu.vmx.flight.nmi_unblocked {
             qualification |= NMI_UNBLOCKING;
+        }
+        let instruction = exit.len != 0 && exit.reason != 0;
+        if instruction && !delivering && cpu.lazy.system & Rflags::RF != 0 {
+            // SDM vol. 3, 29.3.3: 0 for instructions that exit, whatever it was. Events have set their image.
+            let flags = cpu.flags() & !Rflags::RF;
+            cpu.set_flags(flags);
         }
         self.exit = ExitFields {
             reason: exit.reason.into(),
@@ -93,6 +102,11 @@ impl Vmcs {
     fn save(&mut self, cpu: &mut Cpu, reason: u16) {
         if !cpu.vmx.flight.entering {
             cpu.vmx.event &= !EVENT_VALID;
+            // Debug exceptions stay pending over few exits, and where MOV SS holds them back (SDM vol. 3, 29.3.4).
+            let kept = matches!(reason, MONITOR_TRAP_FLAG | TPR_BELOW_THRESHOLD);
+            if !kept && cpu.shadow & Shadow::MOV_SS == 0 {
+                cpu.pending_debug = 0;
+            }
         }
         let controls = cpu.vmx.exit;
         if controls & exit::SAVE_EFER != 0 {

@@ -93,18 +93,19 @@ fn field_access(i: &Instruction, a: &mut Assembler, read: bool) {
     op.imm = read.into();
 }
 
-/// The access to the shadow VMCS; `None` if it exits.
+/// The access to the shadow VMCS; `None` if it exits. Privilege counts for what does not exit only (SDM vol. 3, 32.3).
 fn access(cpu: &mut Cpu, op: &Operation) -> Result<Option<()>, Stop> {
-    if !cpu.vmx.on2(secondary::VMCS_SHADOWING) || cpu.cpl() != 0 {
+    if !cpu.vmx.on2(secondary::VMCS_SHADOWING) {
         return Ok(None);
     }
-    let encoding = cpu.gpr[usize::from(op.r[1] & 15)];
+    let encoding = cpu.gpr[usize::from(op.r[1] & 15)] & cpu.mode.linear_mask;
     let wide = cpu.mode.code == Size::Bits64;
     let bytes = if wide { 8 } else { 4 };
     if op.imm != 0 {
         let Some(value) = cpu.vmx.shadow.guest_read(encoding) else {
             return Ok(None);
         };
+        cpu.need_cpl0()?;
         if op.r[0] != MEMORY {
             cpu.write_gpr(op.r[0], bytes, value);
         } else {
@@ -118,6 +119,7 @@ fn access(cpu: &mut Cpu, op: &Operation) -> Result<Option<()>, Stop> {
         if !cpu.vmx.shadow.guest_may_write(encoding) {
             return Ok(None);
         }
+        cpu.need_cpl0()?;
         let value = if op.r[0] != MEMORY {
             cpu.gpr[usize::from(op.r[0] & 15)]
         } else {
