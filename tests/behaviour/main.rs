@@ -13,6 +13,7 @@
 //! | `debug` | breakpoints, watchpoints, single step |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
+//! | `translations` | what has to be forgotten when page tables change |
 //! | `walk` | the VMM's page walk against the processor's |
 //! | `misuse` | what bad input gets |
 
@@ -40,5 +41,7 @@ mod support;
 mod system;
 #[cfg(test)]
 mod threads;
+#[cfg(test)]
+mod translations;
 #[cfg(test)]
 mod walk;
