@@ -361,8 +361,9 @@ fn write_dr(cpu: &mut Cpu, op: &Operation) -> Done {
         return Err(cpu.gp(0));
     }
     cpu.dr[number] = match number {
-        6 => value & 0x1_e00f | 0xfffe_0ff0,
-        7 => value & 0xffff_2fff | 0x400,
+        // Neither has bits for transactional regions or bus locks, which the CPU does not have.
+        6 => value & 0xe00f | 0xffff_0ff0,
+        7 => value & 0xffff_27ff | 0x400,
         _ => value,
     };
     cpu.update_mode();
