@@ -8,18 +8,18 @@ use flate2::read::GzDecoder;
 
 /// A kernel that one of the machines can boot.
 pub enum Kernel {
-    /// For x86-64; the loader reads the file.
+    /// For x86-64 or i386; the loader reads the file.
     X86(X86Format),
     /// For arm64: the `Image`, unpacked.
     Arm64(Vec<u8>),
 }
 
-/// How a kernel for x86-64 comes.
+/// How a kernel for x86 comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum X86Format {
-    /// Compressed, with a setup header.
+    /// Compressed, with a setup header, which tells whether it has 64 bits.
     BzImage,
-    /// The ELF file that the compiler makes, `vmlinux`.
+    /// The ELF file that the compiler makes, `vmlinux`, for x86-64.
     Elf,
 }
 

@@ -3,7 +3,7 @@
 //!
 //!     linux [--memory MIB] [--cpus N] [--initrd FILE] [--cmdline TEXT] [--no-reboot] KERNEL
 //!
-//! The file tells the machine: a bzImage or `vmlinux` gets the PC of `x86`, an arm64 `Image` (gzip or not) the board of `arm`. What both
+//! The file tells the machine: a bzImage (of 64 or 32 bits) or `vmlinux` gets the PC of `x86`, an arm64 `Image` (gzip or not) the board of `arm`. What both
 //! have in common is beside this file. When the guest reboots, a new machine takes the place of the old one in this process.
 //!
 //! It ends with 0 when the guest switches itself off, 1 when something fails, 3 for a reboot with `--no-reboot`, 4 when the user leaves, and

@@ -212,6 +212,32 @@ fn linux_starts_as_its_boot_protocol_says() {
     });
 }
 
+/// The 32-bit boot protocol: as the 64-bit one, but in protected mode without paging.
+#[test]
+fn linux_for_i386_starts_as_its_boot_protocol_says() {
+    // mov ebp, cs; mov ebx, ds; mov eax, 18h; mov ds, eax; mov ss, eax; push 10h; push CODE + 13h; retf;
+    // mov edi, cr0; hlt
+    let code = [
+        0x8c, 0xcd, 0x8c, 0xdb, 0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0, 0x6a, 0x10, 0x68,
+        0x15, 0x10, 0, 0, 0xcb, 0x0f, 0x20, 0xc7, 0xf4,
+    ];
+    on_every_engine(|engine| {
+        let vm = vm(engine, &code);
+        let mut vcpu = vm.create_vcpu().unwrap();
+        vcpu.set_linux32(CODE as u32, Gpa(0x7000), Gpa(0x2_0000))
+            .unwrap();
+        vcpu.write(reg::RSP, 0x8000).unwrap();
+        assert!(vcpu.check_entry().is_empty(), "{:?}", vcpu.check_entry());
+        assert!(matches!(vcpu.run().unwrap(), Exit::Hlt(_)));
+        let registers = [reg::RBP, reg::RBX, reg::RAX, reg::RSI, reg::RSP];
+        let values = registers.map(|register| vcpu.read(register).unwrap());
+        assert_eq!(values, [0x10, 0x18, 0x18, 0x7000, 0x8000]);
+        let cr0 = Cr0::from_bits(vcpu.read(reg::RDI).unwrap());
+        assert!(cr0.contains(Cr0::PE) && !cr0.contains(Cr0::PG), "{cr0:?}");
+        assert!(!vcpu.read(reg::RFLAGS).unwrap().contains(reg::Rflags::IF));
+    });
+}
+
 #[test]
 fn xsetbv_is_checked() {
     on_every_engine(|engine| {

@@ -1,5 +1,5 @@
-//! Real guests on the examples `linux` and `firmware`: Debian's kernels with busybox for both architectures, by themselves and driven through a
-//! terminal as a user does; QEMU's instruction tests as processes; SeaBIOS and Memtest86+. `.ci/guests` and `.ci/suite` fetch them; `XHV_GUESTS`
+//! Real guests on the examples `linux` and `firmware`: Debian's kernels with busybox for x86-64, i386 and arm64, by themselves and driven through a
+//! terminal as a user does; QEMU's and Valgrind's instruction tests and our own `programs` as processes; SeaBIOS and Memtest86+. `.ci/guests` and `.ci/suite` fetch them; `XHV_GUESTS`
 //! names their folder.
 
 #[path = "../programs/support.rs"]

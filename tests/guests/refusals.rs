@@ -29,6 +29,7 @@ fn damaged_kernels() {
     let folder = Folder::new();
     let half = |name: &str| half(&folder, &guests.join(name));
     refuses(example("linux").arg(half("bzImage-amd64")), "truncated");
+    refuses(example("linux").arg(half("bzImage-i386")), "truncated");
     refuses(example("linux").arg(half("vmlinux-amd64")), "half: ");
     refuses(example("linux").arg(half("Image.gz-arm64")), "half: ");
     refuses(example("linux").arg(half("Image-arm64")), "truncated");
@@ -37,7 +38,12 @@ fn damaged_kernels() {
 #[test]
 fn too_little_memory() {
     let Some(guests) = guests() else { return };
-    for kernel in ["bzImage-amd64", "vmlinux-amd64", "Image-arm64"] {
+    for kernel in [
+        "bzImage-amd64",
+        "bzImage-i386",
+        "vmlinux-amd64",
+        "Image-arm64",
+    ] {
         let mut linux = example("linux");
         refuses(
             linux.args(["--memory", "16"]).arg(guests.join(kernel)),

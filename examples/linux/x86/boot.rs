@@ -28,22 +28,34 @@ const RESET_VECTOR: u64 = 0xf_fff0;
 /// mov al, 0feh; out 64h, al; hlt; jmp back: the keyboard controller's reset line.
 const RESET_CODE: [u8; 7] = [0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd];
 
+/// The kernel has the 64-bit entry point (boot.rst, "xloadflags").
+const XLF_KERNEL_64: u16 = 1;
+
 const E820_RAM: u32 = 1;
 const E820_RESERVED: u32 = 2;
 
 /// Where the first vCPU begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// The kernel's 64-bit entry point.
-    pub rip: u64,
+    /// The kernel's entry point.
+    pub at: Protocol,
     /// Its parameters, `struct boot_params`.
     pub zero_page: Gpa,
+}
+
+/// The boot protocol that a kernel is entered by, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// In 64-bit mode.
+    Bits64(u64),
+    /// In protected mode: kernels for i386 have no other.
+    Bits32(u32),
 }
 
 /// A kernel that is in memory.
 struct Loaded {
     header: setup_header,
-    rip: u64,
+    at: Protocol,
     /// Behind what it needs until it knows of its memory.
     end: u64,
 }
@@ -93,7 +105,7 @@ pub fn load(
     let params = BootParams::new(&params, GuestAddress(ZERO_PAGE));
     LinuxBootConfigurator::write_bootparams(&params, memory).map_err(|why| why.to_string())?;
     Ok(Entry {
-        rip: kernel.rip,
+        at: kernel.at,
         zero_page: Gpa(ZERO_PAGE),
     })
 }
@@ -116,15 +128,17 @@ fn bzimage(memory: &GuestMemoryMmap, path: &Path) -> Result<Loaded, String> {
             path.display()
         ));
     }
-    // The 64-bit entry point lies 200h behind the 32-bit one (boot.rst, "64-bit boot protocol").
-    if header.xloadflags & 1 == 0 {
-        return Err(format!("{}: no 64-bit entry point", path.display()));
-    }
+    // The 64-bit entry point, if there is one, lies 200h behind the 32-bit one (boot.rst, "64-bit boot protocol").
+    let at = if header.xloadflags & XLF_KERNEL_64 == 0 {
+        Protocol::Bits32(loaded.kernel_load.0 as u32)
+    } else {
+        Protocol::Bits64(loaded.kernel_load.0 + 0x200)
+    };
     // A compressed kernel unpacks itself at its preferred address: keep what it needs there free.
     let unpacked = header.pref_address.saturating_add(header.init_size.into());
     Ok(Loaded {
         header,
-        rip: loaded.kernel_load.0 + 0x200,
+        at,
         end: loaded.kernel_end.max(unpacked),
     })
 }
@@ -145,7 +159,7 @@ fn elf(memory: &GuestMemoryMmap, path: &Path) -> Result<Loaded, String> {
             kernel_alignment: 0x100_0000,
             ..setup_header::default()
         },
-        rip: loaded.kernel_load.0,
+        at: Protocol::Bits64(loaded.kernel_load.0),
         end: loaded.kernel_end,
     })
 }

@@ -19,6 +19,7 @@ use crate::memory;
 use crate::options::Options;
 use crate::uart::{Line, Uart};
 
+use boot::{Entry, Protocol};
 use ports::{COM1_PIN, Ports};
 
 /// Frequency of the APIC timers in Hz, which CPUID tells as the crystal's.
@@ -30,8 +31,8 @@ const GAP_END: u64 = 1 << 32;
 /// How a vCPU starts.
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
-    /// In the kernel, in 64-bit mode.
-    Kernel(boot::Entry),
+    /// In the kernel, by one of its boot protocols.
+    Kernel(Entry),
     /// By a start-up message: real mode at this physical address.
     Message(u64),
 }
@@ -47,7 +48,7 @@ pub struct Board {
 pub struct Pc {
     board: Arc<Board>,
     count: u32,
-    entry: boot::Entry,
+    entry: Entry,
     /// The VM uses it: it goes last.
     _memory: GuestMemoryMmap,
 }
@@ -129,7 +130,10 @@ impl Shared for Board {
 
     fn begin(&self, vcpu: &mut Vcpu, start: Start) -> Result<(), String> {
         let begin = |vcpu: &mut Vcpu| match start {
-            Start::Kernel(entry) => vcpu.set_linux(entry.rip, entry.zero_page, boot::START_TABLES),
+            Start::Kernel(Entry { at, zero_page }) => match at {
+                Protocol::Bits64(rip) => vcpu.set_linux(rip, zero_page, boot::START_TABLES),
+                Protocol::Bits32(eip) => vcpu.set_linux32(eip, zero_page, boot::START_TABLES),
+            },
             Start::Message(address) => {
                 vcpu.enable_usual_msrs()?;
                 vcpu.set_real_mode((address >> 4) as u16, 0)

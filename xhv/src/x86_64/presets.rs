@@ -349,20 +349,43 @@ impl Vcpu {
     /// # Errors
     /// As [`Vcpu::set_long_mode64`] and [`Vm::write_identity_map`].
     pub fn set_linux(&mut self, entry: u64, params: Gpa, tables: Gpa) -> Result<(), Error> {
-        /// Flat code for 64-bit mode and flat data, accessed (SDM vol. 3, 3.4.5).
-        const GDT: [u64; 4] = [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
         let pages = Gpa(tables.0 + 0x1000);
         self.vm.write_identity_map(pages, 4 << 30)?;
-        for (at, entry) in (0..).step_by(8).zip(GDT) {
-            self.vm.write_value(Gpa(tables.0 + at), entry)?;
-        }
         self.set_long_mode64(entry, pages)?;
-        self.write(vmcs::GUEST_GDTR_BASE, tables.0)?;
-        self.write(vmcs::GUEST_GDTR_LIMIT, 8 * GDT.len() as u32 - 1)?;
+        self.set_linux_gdt(0x00af_9b00_0000_ffff, tables)?;
+        self.set_linux_segments(CODE64, params)
+    }
+
+    /// What Linux wants of the CPU that it begins on by its 32-bit boot protocol (Documentation/arch/x86/boot.rst): flat 32-bit protected
+    /// mode without paging at `entry`, the selectors 10h (code) and 18h (data), interrupts off, ESI at its parameters, `struct boot_params`.
+    ///
+    /// A GDT is written to the 32 bytes at `tables`.
+    ///
+    /// # Errors
+    /// As [`Vcpu::set_flat32`], [`Error::OutOfRange`] if there is no memory.
+    pub fn set_linux32(&mut self, entry: u32, params: Gpa, tables: Gpa) -> Result<(), Error> {
+        self.set_flat32(entry)?;
+        self.enable_usual_msrs()?;
+        self.set_linux_gdt(0x00cf_9b00_0000_ffff, tables)?;
+        self.set_linux_segments(CODE32, params)
+    }
+
+    /// The GDT of both boot protocols at `gpa`: flat code and flat data, accessed (SDM vol. 3, 3.4.5), in the third and fourth place.
+    fn set_linux_gdt(&mut self, code: u64, gpa: Gpa) -> Result<(), Error> {
+        let bytes = [0, 0, code, 0x00cf_9300_0000_ffff]
+            .map(u64::to_le_bytes)
+            .concat();
+        self.vm.write(gpa, &bytes)?;
+        self.write(vmcs::GUEST_GDTR_BASE, gpa.0)?;
+        self.write(vmcs::GUEST_GDTR_LIMIT, bytes.len() as u32 - 1)
+    }
+
+    /// The segments that this GDT has, and where the parameters are.
+    fn set_linux_segments(&mut self, code: u32, params: Gpa) -> Result<(), Error> {
         for name in SegmentName::ALL.into_iter().take(6) {
             self.set_segment(name, Segment::flat(0x18, DATA32))?;
         }
-        self.set_segment(SegmentName::Cs, Segment::flat(0x10, CODE64))?;
+        self.set_segment(SegmentName::Cs, Segment::flat(0x10, code))?;
         self.write(reg::RSI, params.0)
     }
 }

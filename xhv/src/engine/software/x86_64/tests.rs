@@ -1,6 +1,7 @@
 //! Small programs on the bare CPU: a world in which every exception is an exit.
 
 mod chained;
+mod flags;
 mod links;
 mod ports;
 mod runs;

@@ -112,7 +112,7 @@ impl<T: Int, S: Source, const FORWARD: bool> Exec for Scan<T, S, FORWARD> {
     }
 }
 
-/// LZCNT and TZCNT: CF if the source is zero, ZF if the result is.
+/// LZCNT and TZCNT: CF if the source is zero, ZF if the result is. The other flags, which are undefined (SDM vol. 2), are 0 as on Intel's processors.
 struct Zeros<T, S, const TRAILING: bool>(PhantomData<(T, S)>);
 
 impl<T: Int, S: Source, const TRAILING: bool> Exec for Zeros<T, S, TRAILING> {
@@ -125,10 +125,10 @@ impl<T: Int, S: Source, const TRAILING: bool> Exec for Zeros<T, S, TRAILING> {
         } else {
             value.leading_zeros() - (64 - T::BITS)
         };
-        let result = T::narrow(count.into());
-        T::put(cpu, op.r[0], result);
-        logic::<T>(&mut cpu.lazy, result);
-        cpu.lazy.set_cf(value == 0);
+        T::put(cpu, op.r[0], T::narrow(count.into()));
+        let zero = if count == 0 { Rflags::ZF } else { 0 };
+        let carry = if value == 0 { Rflags::CF } else { 0 };
+        cpu.lazy.set_status(zero | carry);
         Ok(Flow::Next)
     }
 }

@@ -1,6 +1,6 @@
 //! MOVS STOS LODS SCAS CMPS, with their repeat prefixes.
 //!
-//! Repetitions are interruptible: registers are exact after each element, and an instruction that has to let others in ends its
+//! Repetitions are interruptible: registers but flags are exact after each element, and an instruction that has to let others in ends its
 //! block with RIP on itself. MOVS and STOS upwards go page by page where the TLB knows both pages.
 
 use iced_x86::{Code, Instruction, OpKind};
@@ -167,12 +167,15 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         advance::<E, T>(cpu, size, 1);
         return Ok(Flow::Next);
     }
+    // Whoever gets to see the guest in between, by a fault, trap or interrupt, finds the flags from before the instruction (SDM vol. 2, REP; for
+    // traps as processors do it).
+    let before = cpu.lazy;
     for turn in 0.. {
         let count = cpu.gpr[1] & mask;
         if count == 0 {
             return Ok(Flow::Next);
         }
-        let done = repeat::<E, T>(cpu, seg, mask, count)?;
+        let done = repeat::<E, T>(cpu, seg, mask, count).inspect_err(|_| cpu.lazy = before)?;
         advance::<E, T>(cpu, size, done);
         put_masked(cpu, 1, size, count.wrapping_sub(done));
         if E::COMPARES && cpu.lazy.zf() == (op.r[0] == REPEAT_NOT_EQUAL) || done == count {
@@ -180,6 +183,7 @@ fn string<E: Element, T: Int>(cpu: &mut Cpu, op: &Operation) -> Done {
         }
         if cpu.code_hit || cpu.is_wanted() || turn > TURNS {
             // Others first: RIP stays here. The instruction is not over, so it does not count.
+            cpu.lazy = before;
             cpu.code_hit = false;
             cpu.midway = true;
             cpu.grant(0);
