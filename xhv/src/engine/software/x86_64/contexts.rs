@@ -37,7 +37,7 @@ pub(crate) struct Fetched {
 #[derive(Clone, Debug)]
 struct Keys {
     known: [(Context, u64); CONTEXTS],
-    /// The hashed numbers of the pages that they stand for.
+    /// The hashed numbers of the pages of 4 KiB that they stand for.
     pages: [u64; PAGES as usize / 64],
     /// In which GiB large ones of them lie, by its number plus 1; if these are not enough, the last is [`ANYWHERE`].
     large: [u64; LARGE],
@@ -69,11 +69,15 @@ impl Keys {
     }
 
     fn note(&mut self, page: Fetched) {
-        let (word, bit) = Self::bit(page.linear);
-        self.pages[word] |= bit;
         self.global |= page.kind.global;
+        if !page.kind.large {
+            let (word, bit) = Self::bit(page.linear);
+            self.pages[word] |= bit;
+            return;
+        }
+        // Not in the set, which a kernel in large pages would fill.
         let gib = (page.linear >> 30) + 1;
-        if page.kind.large && !self.large.contains(&gib) {
+        if !self.large.contains(&gib) {
             match self.large.iter_mut().find(|known| **known == 0) {
                 Some(free) => *free = gib,
                 None => self.large[LARGE - 1] = ANYWHERE,
