@@ -1,7 +1,7 @@
 //! What a guest may rely on when it changes its page tables: invalidation by MOV to control registers, INVLPG and INVPCID, with process-context
 //! identifiers and global pages (Intel SDM vol. 3, 5.10.4.1). What a processor may keep is not looked at.
 
-use xhv::x86_64::{Exit, Vcpu, Vm, reg};
+use xhv::x86_64::{Vcpu, Vm, reg};
 use xhv::{Engine, Gpa};
 
 use crate::support::{CODE, exits_with, on_every_engine, vm};
