@@ -110,13 +110,13 @@ static void pages(void) {
   TRY("rep movsb", ::"S"(read_only), "D"(none - 16), "c"(64));
   TRY("rep stosl", ::"a"(0), "D"(none - 16), "c"(64));
   TRY("push (%0)", ::"r"(none));
-  TRY("mov (%0), %%eax", ::"r"((char *)(intptr_t)-4096) : "eax");
   TRY("invlpg (%0)", ::"r"(data));
   TRY("clflush (%0)", ::"r"(none));
   TRY("prefetcht0 (%0)", ::"r"(none));
   TRY("fldt -5(%0)", ::"r"(none));
   TRY("movups %%xmm0, -8(%0)", ::"r"(none));
 #ifdef __x86_64__
+  TRY("mov (%0), %%eax", ::"r"((char *)(intptr_t)-4096) : "eax"); // the kernel's
   TRY("mov (%0), %%eax", ::"r"(FAR) : "eax");
   TRY("mov %%eax, (%0)", ::"r"(0x4141414141414141));
   TRY("jmp *%0", ::"r"(FAR));

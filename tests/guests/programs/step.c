@@ -44,7 +44,7 @@ asm(".globl begin\n.globl opaque\n.globl end\n"
     "3: cld\n" POINTERS " mov $5, %ecx\n rep movsb\n"
     " xor %ecx, %ecx\n rep stosb\n"
     " mov $9, %ecx\n mov $'q', %al\n repne scasb\n"
-    " mov %ss, %ecx\n mov %ecx, %ss\n mov $1, %eax\n mov $2, %eax\n" // no step between a load of SS and what follows
+    " mov %ss, %esi\n mov %esi, %ss\n mov $1, %eax\n mov $2, %eax\n" // no step between a load of SS and what follows
 #ifndef __x86_64__
     " push %ss\n pop %ss\n nop\n nop\n"
 #endif
