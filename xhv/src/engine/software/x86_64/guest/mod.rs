@@ -7,6 +7,7 @@ mod delivery;
 mod entries;
 mod exits;
 mod hostile;
+mod v8086;
 
 use super::vcpu::Vcpu;
 use super::vm::Vm;
