@@ -2,7 +2,7 @@
 
 use xhv::debug::{Stop, Watch, Watchpoint};
 use xhv::x86_64::vmcs::{self, AccessRights};
-use xhv::x86_64::{Debugger, Exit, Vm, reg};
+use xhv::x86_64::{Debugger, Exit, Vm, policy, reg};
 use xhv::{Engine, Gpa};
 
 use crate::support::{CODE, flat32, long_mode, on_every_engine, vm};
@@ -307,6 +307,45 @@ fn the_guest_keeps_its_own_debug_registers() {
         debugger.remove_hardware_breakpoint(CODE + 22);
         assert_eq!(run(&mut debugger), "hlt");
         assert_eq!(debugger.vcpu().read(reg::RBX).unwrap(), 1);
+    });
+}
+
+#[test]
+fn user_code_gets_no_debug_registers_from_the_debugger() {
+    on_every_engine(|engine| {
+        let vm = vm(engine, &[0x0f, 0x23, 0xc0, 0xf4]); // mov dr0, eax
+        let mut vcpu = flat32(&vm);
+        for (field, rights) in [
+            (vmcs::GUEST_CS_ACCESS_RIGHTS, 0xc0fb),
+            (vmcs::GUEST_SS_ACCESS_RIGHTS, 0xc0f3),
+        ] {
+            vcpu.write(field, AccessRights::from_bits(rights)).unwrap();
+        }
+        vcpu.write(reg::RAX, 0x7000).unwrap();
+        vcpu.write(vmcs::GUEST_IDTR_LIMIT, 0).unwrap();
+        let mut debugger = Debugger::new(&mut vcpu);
+        debugger.add_hardware_breakpoint(CODE + 0x100).unwrap();
+        // #GP, for which there is no handler.
+        assert_eq!(run(&mut debugger), "TripleFault");
+        assert_eq!(debugger.pc().unwrap(), CODE);
+        assert_eq!(debugger.vcpu().read(reg::DR0).unwrap(), 0);
+    });
+}
+
+#[test]
+fn steps_by_branches_end_with_a_reflected_exception() {
+    on_every_engine(|engine| {
+        let vm = with_handlers(engine, &[0xeb, 0, 0xf4]); // jmp to the HLT
+        let mut vcpu = handled(&vm);
+        policy::write_msr(&mut vcpu, 0x1d9, 2).unwrap();
+        let flags = reg::Rflags::from_bits(0x102);
+        vcpu.write(reg::RFLAGS, flags).unwrap();
+        let mut debugger = Debugger::new(&mut vcpu);
+        debugger.add_hardware_breakpoint(CODE + 0x100).unwrap();
+        assert_eq!(run(&mut debugger), "hlt");
+        let vcpu = debugger.vcpu();
+        assert_eq!(vcpu.read(reg::RBX).unwrap(), 1, "one #DB");
+        assert_eq!(policy::read_msr(vcpu, 0x1d9).unwrap(), Some(0));
     });
 }
 

@@ -333,7 +333,9 @@ impl Vcpu {
     }
 
     /// Teaches the engine a MOV between a register (an id of `reg`) and the APIC page: `code` has the host addresses of the one or two pages
-    /// that the instruction lies in.
+    /// that the instruction lies in, by which the kernel notices that it is changed.
+    ///
+    /// A hint: accesses by the instruction may exit all the same. On the software engine, whose exits cost no switch to a kernel, they do.
     ///
     /// # Errors
     /// As [`Vcpu::apic_state`].

@@ -5,7 +5,7 @@ use crate::typed::{RawRead, RawWrite, space};
 use crate::x86_64::control::register_id;
 use crate::x86_64::exits::DrQualification;
 use crate::x86_64::inject::Injection;
-use crate::x86_64::reg::{self, Dr6, Dr7};
+use crate::x86_64::reg::{self, Cr4, Dr6, Dr7, Rflags};
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vmcs;
 
@@ -14,13 +14,23 @@ const DR6: [u64; 2] = [0xe00f, 0xffff_0ff0];
 const DR7: [u64; 2] = [0xffff_23ff, 0x400];
 
 impl Vcpu {
-    /// Does the access that exited. The processor has checked privilege and CR4.DE before the exit.
+    /// Does the access that exited, after the checks of CR4.DE and privilege: unlike others this exit comes before them (SDM vol. 3,
+    /// 27.1.3).
     pub(super) fn move_debug_register(&mut self) -> Result<(), Error> {
         let access = DrQualification::from_bits(self.raw_vmcs(vmcs::EXIT_QUALIFICATION.key()));
+        if matches!(access.number(), 4 | 5) && self.read(reg::CR4)?.contains(Cr4::DE) {
+            return self.inject(Injection::exception(6)).map(drop);
+        }
+        // The privilege level is always there (SDM vol. 3, 26.4.1).
+        if self.read(vmcs::GUEST_SS_ACCESS_RIGHTS)?.dpl() != 0 {
+            return self.inject(Injection::general_protection()).map(drop);
+        }
         let control = self.read(vmcs::GUEST_DR7)?;
         if control.contains(Dr7::GD) {
             self.write(vmcs::GUEST_DR7, control - Dr7::GD)?;
             self.modify(reg::DR6, |status: Dr6| status | Dr6::BD)?;
+            // What #DB as a fault pushes; an injected one pushes what there is.
+            self.modify(reg::RFLAGS, |flags: Rflags| flags | Rflags::RF)?;
             return self.inject(Injection::exception(1)).map(drop);
         }
         let id = register_id(access.register().0);

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::x86_64::entry::Violation;
 use crate::x86_64::exits::{self, ExitReason};
 use crate::x86_64::inject::Injection;
+use crate::x86_64::msr::Debugctl;
 use crate::x86_64::reg::{self, Dr6, Dr7};
 use crate::x86_64::vcpu::Vcpu;
 use crate::x86_64::vmcs::{
@@ -104,11 +105,18 @@ impl Vcpu {
             },
         };
         if vector == 1 && kind == EventType::HARDWARE_EXCEPTION {
-            // An injected #DB leaves both to the VMM: the conditions replace the old ones, and GD is cleared (SDM vol. 3, 19.2.3).
+            // An injected #DB leaves them to the VMM: the conditions replace the old ones, GD and BTF are cleared (SDM vol. 3, 19.2.3 and
+            // 19.4.3). DEBUGCTL is in no list of Apple's: a host may not have it.
             let conditions = Dr6::B0 | Dr6::B1 | Dr6::B2 | Dr6::B3;
             let met = Dr6::from_bits(qualification) & (conditions | Dr6::BD | Dr6::BS);
             self.modify(reg::DR6, |old: Dr6| (old - conditions) | met)?;
             self.modify(vmcs::GUEST_DR7, |old: Dr7| old - Dr7::GD)?;
+            let control = self.read(vmcs::GUEST_IA32_DEBUGCTL);
+            if let Ok(control) = control
+                && control.contains(Debugctl::BTF)
+            {
+                self.write(vmcs::GUEST_IA32_DEBUGCTL, control - Debugctl::BTF)?;
+            }
         }
         self.inject(event)?;
         Ok(())

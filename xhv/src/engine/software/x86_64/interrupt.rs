@@ -91,11 +91,14 @@ fn redirected_to_gate(cpu: &mut Cpu, vector: u8) -> Result<bool, Stop> {
     }
     let base = cpu.tr.base;
     let io_map: u16 = cpu.load_system(base.wrapping_add(102))?;
-    let at = u64::from(io_map) + u64::from(vector / 8);
-    let at = match at.checked_sub(32) {
-        Some(at) if io_map >= 32 && at <= u64::from(cpu.tr.limit) => at,
-        _ => return Err(cpu.gp(0)),
+    // The bitmap ends where the I/O map begins.
+    let Some(bitmap) = io_map.checked_sub(32) else {
+        return Err(cpu.gp(0));
     };
+    let at = u64::from(bitmap) + u64::from(vector / 8);
+    if at > u64::from(cpu.tr.limit) {
+        return Err(cpu.gp(0));
+    }
     let byte: u8 = cpu.load_system(base.wrapping_add(at))?;
     Ok(byte >> (vector & 7) & 1 != 0)
 }

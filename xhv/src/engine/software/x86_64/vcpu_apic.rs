@@ -154,7 +154,10 @@ impl Vcpu {
         Err(Code::ERROR)
     }
 
-    /// `hv_vcpu_apic_lsc_enter_r32`: a hint that the engine, whose exits are cheap, does not need. Checked and accepted.
+    /// `hv_vcpu_apic_lsc_enter_r32`: teaches the kernel's load-store cache a MOV that accessed the APIC page, so that it need not be decoded by the
+    /// client again. Checked and accepted, no more: accesses go on to exit as they did. That is known of the framework as little as the
+    /// opposite: no source says which of them are then completed without an exit, nor what becomes of an access with side effects, of which
+    /// the client has to be told. What is called a cache and can be invalidated leaves a client ready for the exit anyhow.
     pub(crate) fn apic_lsc_enter_r32(
         &mut self,
         _is_load: bool,

@@ -111,7 +111,8 @@ pub(super) fn note_exception(cpu: &mut Cpu, op: &Operation) -> bool {
     raised
 }
 
-/// Does a waiting instruction without memory operand.
+/// Does a waiting instruction without memory operand. Always part of its handler, so that no call there goes through a pointer.
+#[inline(always)]
 fn with_state<R>(
     cpu: &mut Cpu,
     op: &Operation,

@@ -8,7 +8,7 @@ mod delivery;
 mod entries;
 mod exits;
 mod hostile;
-mod virtual_8086;
+mod v8086;
 
 use super::vcpu::Vcpu;
 use super::vm::Vm;
