@@ -38,8 +38,8 @@ fn machine(options: &Options) -> Result<Box<dyn Machine>, String> {
         Kernel::X86(format) => Ok(Box::new(x86::Pc::new(options, format)?)),
         // The loader and its structures come from `linux-loader`, which has them on x86 hosts only.
         #[cfg(not(target_arch = "x86_64"))]
-        Kernel::X86(_) => Err(format!(
-            "{}: this example loads kernels for x86 on x86 hosts only",
+        Kernel::X86(format) => Err(format!(
+            "{}: a kernel for x86 ({format:?}), which this example loads on x86 hosts only",
             options.kernel.display()
         )),
     }
