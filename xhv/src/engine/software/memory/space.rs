@@ -1,6 +1,6 @@
 //! The current map of a guest-physical address space, and how a change of it reaches vCPUs that are running.
 //!
-//! Every vCPU has a [`Slot`] that others may set bits in, and that it looks at between blocks. A change of the map publishes the
+//! Every vCPU has a [`Slot`] that others may set bits in, and that it looks at every few microseconds, between blocks. A change of the map publishes the
 //! new one and then waits until no running vCPU uses the old: after `unmap` has returned no guest touches the memory.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -49,7 +49,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// The bits that are set; looked at between blocks.
+    /// The bits that are set; looked at between blocks, when a vCPU's budget of instructions is used up.
     #[inline(always)]
     pub(crate) fn attention(&self) -> u32 {
         self.attention.load(Ordering::Relaxed)

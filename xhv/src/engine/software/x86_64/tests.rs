@@ -161,6 +161,20 @@ impl Machine {
         machine
     }
 
+    /// In 64-bit mode: maps pages of 4 KiB from 1 GiB on to `frames`. Their entries are at [`Machine::TABLE`].
+    fn map_second_gib(&mut self, frames: &[u64]) {
+        let directory = Self::TABLE - 0x1000;
+        let pointers = [(self.cpu.cr3 + 0x1008, directory), (directory, Self::TABLE)];
+        let pages = (Self::TABLE..).step_by(8).zip(frames.iter().copied());
+        for (at, frame) in pointers.into_iter().chain(pages) {
+            let entry = u64::to_le_bytes(frame + 7);
+            self.memory.write(at, &entry).unwrap();
+        }
+    }
+
+    /// Where [`Machine::map_second_gib`] has its page table.
+    const TABLE: u64 = 0x9000;
+
     fn segments(&mut self, code: u32, data: u32) {
         for (number, segment) in self.cpu.seg.iter_mut().enumerate() {
             *segment = Segment {

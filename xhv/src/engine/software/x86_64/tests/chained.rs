@@ -57,7 +57,6 @@ fn the_same_offset_in_another_segment_is_other_code() {
 
 #[test]
 fn a_remapped_page_is_other_code() {
-    const TABLE: u64 = 0x9000;
     let mut a = CodeAssembler::new(64).unwrap();
     let mut again = a.create_label();
     a.mov(rcx, 6_u64).unwrap();
@@ -68,22 +67,14 @@ fn a_remapped_page_is_other_code() {
     let mut skip = a.create_label();
     a.cmp(rcx, 4).unwrap();
     a.jne(skip).unwrap();
-    a.mov(qword_ptr(TABLE), 0x6007).unwrap();
+    a.mov(qword_ptr(Machine::TABLE), 0x6007).unwrap();
     a.invlpg(qword_ptr(rbx)).unwrap();
     a.set_label(&mut skip).unwrap();
     a.test(rcx, rcx).unwrap();
     a.jne(again).unwrap();
     a.ud2().unwrap();
     let mut machine = Machine::long(32, &a.assemble(0x1000).unwrap());
-    // The second GiB has one page: first that at 5000h, then that at 6000h.
-    let tables = machine.cpu.cr3;
-    for (at, entry) in [
-        (tables + 0x1008, 0x8007),
-        (0x8000, TABLE + 7),
-        (TABLE, 0x5007),
-    ] {
-        machine.memory.write(at, &u64::to_le_bytes(entry)).unwrap();
-    }
+    machine.map_second_gib(&[0x5000]);
     // add rax, 1; ret and add rax, 10h; ret
     machine
         .memory

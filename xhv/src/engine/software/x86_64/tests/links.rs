@@ -46,27 +46,19 @@ fn the_target_is_changed_by_the_loop() {
 
 #[test]
 fn the_page_is_another() {
-    const TABLE: u64 = 0x9000;
     let mut a = CodeAssembler::new(64).unwrap();
     let mut again = a.create_label();
     a.mov(rbx, 0x4000_0000_u64).unwrap();
     a.set_label(&mut again).unwrap();
     a.mov(rcx, 3_u64).unwrap();
     a.call(rbx).unwrap();
-    a.mov(qword_ptr(TABLE), 0x6007).unwrap();
+    a.mov(qword_ptr(Machine::TABLE), 0x6007).unwrap();
     a.invlpg(qword_ptr(rbx)).unwrap();
     a.mov(rcx, 3_u64).unwrap();
     a.call(rbx).unwrap();
     a.ud2().unwrap();
     let mut machine = Machine::long(32, &a.assemble(0x1000).unwrap());
-    let tables = machine.cpu.cr3;
-    for (at, entry) in [
-        (tables + 0x1008, 0x8007),
-        (0x8000, TABLE + 7),
-        (TABLE, 0x5007),
-    ] {
-        machine.memory.write(at, &u64::to_le_bytes(entry)).unwrap();
-    }
+    machine.map_second_gib(&[0x5000]);
     // again: add rax, 1 (or 10h); dec ecx; jne again; ret
     for (page, step) in [(0x5000, 1), (0x6000, 0x10)] {
         let code = [0x48, 0x83, 0xc0, step, 0xff, 0xc9, 0x75, 0xf8, 0xc3];
@@ -78,16 +70,8 @@ fn the_page_is_another() {
 
 #[test]
 fn the_page_changes_under_its_own_code() {
-    const TABLE: u64 = 0x9000;
     let mut machine = Machine::long(32, &[]);
-    let tables = machine.cpu.cr3;
-    for (at, entry) in [
-        (tables + 0x1008, 0x8007),
-        (0x8000, TABLE + 7),
-        (TABLE, 0x5007),
-    ] {
-        machine.memory.write(at, &u64::to_le_bytes(entry)).unwrap();
-    }
+    machine.map_second_gib(&[0x5000]);
     for (page, step) in [(0x5000, 1), (0x6000, 0x10)] {
         let mut a = CodeAssembler::new(64).unwrap();
         let (mut start, mut again) = (a.create_label(), a.create_label());
@@ -97,7 +81,7 @@ fn the_page_changes_under_its_own_code() {
         a.add(rax, step).unwrap();
         a.dec(ecx).unwrap();
         a.jne(again).unwrap();
-        a.mov(qword_ptr(TABLE), 0x6007).unwrap();
+        a.mov(qword_ptr(Machine::TABLE), 0x6007).unwrap();
         a.invlpg(qword_ptr(rbx)).unwrap();
         a.cmp(rax, 10).unwrap();
         a.jb(start).unwrap();
@@ -113,17 +97,8 @@ fn the_page_changes_under_its_own_code() {
 #[test]
 fn an_instruction_that_reaches_into_the_next_page_is_not_linked() {
     // The branch at 1f00h goes to an ADD at 1ffeh, whose last two bytes lie in the next page; that one is remapped meanwhile.
-    const TABLE: u64 = 0x9000;
     let mut machine = Machine::long(32, &[]);
-    let tables = machine.cpu.cr3;
-    for (at, entry) in [
-        (tables + 0x1008, 0x8007),
-        (0x8000, TABLE + 7),
-        (TABLE, 0x5007),
-        (TABLE + 8, 0x6007),
-    ] {
-        machine.memory.write(at, &u64::to_le_bytes(entry)).unwrap();
-    }
+    machine.map_second_gib(&[0x5000, 0x6000]);
     // 40000f00: jmp 40000ffe. 40000ffe: add rax, 1 (or 10h); ret
     machine
         .memory
@@ -136,7 +111,7 @@ fn an_instruction_that_reaches_into_the_next_page_is_not_linked() {
     a.mov(rbx, 0x4000_0f00_u64).unwrap();
     a.call(rbx).unwrap();
     a.call(rbx).unwrap();
-    a.mov(qword_ptr(TABLE + 8), 0x7007).unwrap();
+    a.mov(qword_ptr(Machine::TABLE + 8), 0x7007).unwrap();
     a.mov(rcx, 0x4000_1000_u64).unwrap();
     a.invlpg(qword_ptr(rcx)).unwrap();
     a.call(rbx).unwrap();
