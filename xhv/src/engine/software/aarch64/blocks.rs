@@ -14,7 +14,7 @@ use super::cpu::{Cpu, Exception, Mode, Trap, regime};
 use super::decode::{self, Made};
 use super::exception::class;
 use super::mmu::Access;
-use crate::engine::software::dispatch::{Block, Chain, Jumps, Links, Near, Start};
+use crate::engine::software::dispatch::{Block, Chain, Jumps, Links, Near, Start, Wanted};
 use crate::engine::software::memory::{Mapping, lines_of};
 use crate::memory::{Memory, PAGE, Permissions};
 
@@ -23,7 +23,7 @@ const PER_PAGE: u64 = PAGE / 4;
 /// Entries of the look-up of code pages, a power of two.
 const PAGES: usize = 64;
 /// Blocks that are kept at most; with more, all are dropped.
-const MOST: usize = 1 << 16;
+const MOST: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 /// Bytes of code in the longest block.
 const LONGEST: usize = 256;
 
@@ -139,13 +139,13 @@ impl Blocks {
     }
 
     /// The block at the program counter, decoded if need be; an exception or exit if there is no code. If a branch there has found its
-    /// `link` cut, that is mended.
+    /// link cut, that is mended.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
         &mut self,
         cpu: &mut Cpu,
-        link: Option<Near>,
+        wanted: Option<Wanted>,
     ) -> Result<Rc<Block<Cpu>>, Trap> {
         cpu.pc = cpu.context.untagged(cpu.pc);
         if cpu.pc & 3 != 0 {
@@ -166,8 +166,8 @@ impl Blocks {
         };
         let (pc, key) = (cpu.pc, cpu.key(cpu.pc));
         cpu.jumps.put(slot(pc), pc, key, &decoded.block);
-        if let Some(link) = link {
-            cpu.links.put(link, &decoded.block);
+        let mended = wanted.and_then(|wanted| cpu.links.mend(wanted, &decoded.block));
+        if let Some(link) = mended {
             let mut incoming = decoded.incoming.borrow_mut();
             if !incoming.contains(&link) {
                 incoming.push(link);
@@ -283,7 +283,7 @@ impl Blocks {
 
     fn clear(&mut self, cpu: &mut Cpu) {
         cpu.jumps.clear();
-        cpu.links = Links::default();
+        cpu.links.clear();
         self.places.clear();
         self.pages.clear();
         cpu.code_changed();

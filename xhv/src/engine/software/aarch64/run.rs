@@ -9,7 +9,7 @@ use super::exception::{class, vector};
 use super::gic;
 use super::timer::counter;
 use crate::engine::aarch64::duration;
-use crate::engine::software::dispatch::{Near, Outcome, go_on};
+use crate::engine::software::dispatch::{Outcome, Wanted, go_on};
 use crate::engine::software::memory::Attention;
 
 /// Branches after which attention and the clock are looked at: some microseconds.
@@ -108,9 +108,9 @@ fn run_until_exit(cpu: &mut Cpu, blocks: &mut Blocks) -> Exit {
     }
 }
 
-/// Runs the block at the program counter, and what is chained to it. If a branch there has found its `link` cut, that is mended.
-fn run_block(cpu: &mut Cpu, blocks: &mut Blocks, link: Option<Near>) -> Outcome {
-    match blocks.find(cpu, link) {
+/// Runs the block at the program counter, and what is chained to it. If a branch there has found its link cut, that is mended.
+fn run_block(cpu: &mut Cpu, blocks: &mut Blocks, wanted: Option<Wanted>) -> Outcome {
+    match blocks.find(cpu, wanted) {
         Ok(block) => block.run(cpu),
         Err(trap) => {
             cpu.trap = Some(trap);

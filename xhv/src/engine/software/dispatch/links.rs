@@ -41,6 +41,13 @@ impl Near {
     }
 }
 
+/// A link that a branch has found cut, to be mended by [`Links::mend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    link: Near,
+    generation: u64,
+}
+
 /// The links of a CPU's blocks.
 pub(crate) struct Links<C> {
     /// The first operation of the block that a link leads to; null for one that is cut.
@@ -53,6 +60,8 @@ pub(crate) struct Links<C> {
     wanted: Option<Near>,
     /// In loop form, the link to follow.
     noted: Option<Near>,
+    /// Counts [`Links::clear`]: numbers mean other links then.
+    generation: u64,
 }
 
 impl<C> core::fmt::Debug for Links<C> {
@@ -79,6 +88,7 @@ impl<C> Default for Links<C> {
             free: Vec::new(),
             wanted: None,
             noted: None,
+            generation: 0,
         }
     }
 }
@@ -107,9 +117,22 @@ impl<C: Chain> Links<C> {
         self.free.push(link);
     }
 
-    /// Makes a link lead to `block`.
-    pub(crate) fn put(&mut self, link: Near, block: &Rc<Block<C>>) {
-        self.set(link, Some(block.clone()));
+    /// Makes a link lead to `block`, which is where its branch wanted to go; answers it. The branch may be gone meanwhile, with all others.
+    pub(crate) fn mend(&mut self, wanted: Wanted, block: &Rc<Block<C>>) -> Option<Near> {
+        if wanted.generation != self.generation {
+            return None;
+        }
+        self.set(wanted.link, Some(block.clone()));
+        Some(wanted.link)
+    }
+
+    /// Takes all links back.
+    pub(crate) fn clear(&mut self) {
+        self.targets[..self.blocks.len()].fill(core::ptr::null());
+        self.blocks.clear();
+        self.free.clear();
+        (self.wanted, self.noted) = (None, None);
+        self.generation += 1;
     }
 
     /// Cuts a link, if it leads to `block`.
@@ -129,8 +152,10 @@ impl<C: Chain> Links<C> {
     }
 
     /// The link that a branch wanted to follow since the last call and that is cut: the program counter is at its target.
-    pub(crate) fn take_wanted(&mut self) -> Option<Near> {
-        self.wanted.take()
+    pub(crate) fn take_wanted(&mut self) -> Option<Wanted> {
+        let generation = self.generation;
+        let link = self.wanted.take()?;
+        Some(Wanted { link, generation })
     }
 
     /// In loop form: takes note of a link to follow.
@@ -221,8 +246,9 @@ mod tests {
         let done = small.spawn(|| {
             let (mut cpu, near, block) = counter(1_000_000);
             assert_eq!(block.run(&mut cpu), Outcome::End);
-            assert_eq!((cpu.turns, cpu.links.take_wanted()), (1, Some(near)));
-            cpu.links.put(near, &block);
+            let wanted = cpu.links.take_wanted().unwrap();
+            assert_eq!((cpu.turns, wanted.link), (1, near));
+            assert_eq!(cpu.links.mend(wanted, &block), Some(near));
             assert_eq!(block.run(&mut cpu), Outcome::End);
             assert_eq!((cpu.turns, cpu.links.take_wanted()), (1_000_000, None));
         });
@@ -233,7 +259,7 @@ mod tests {
     fn a_link_is_cut_by_whom_it_leads_to_only() {
         let (mut cpu, near, block) = counter(9);
         let other = Rc::new(Block::new(vec![Op::new::<Turn>()]).unwrap());
-        cpu.links.put(near, &block);
+        lead(&mut cpu.links, near, &block);
         cpu.links.cut(near, &other);
         assert!(cpu.links.follow(near).is_some());
         cpu.links.cut(near, &block);
@@ -241,10 +267,35 @@ mod tests {
         assert_eq!(Rc::strong_count(&block), 1);
     }
 
+    fn lead(links: &mut Links<Counter>, link: Near, block: &Rc<Block<Counter>>) {
+        assert!(links.follow(link).is_none());
+        let wanted = links.take_wanted().unwrap();
+        links.mend(wanted, block).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_was_wanted_before_all_were_taken_back_is_not_mended() {
+        let (mut cpu, near, block) = counter(9);
+        lead(&mut cpu.links, near, &block);
+        let second = cpu.links.take(8).unwrap();
+        assert!(cpu.links.follow(second).is_none());
+        let wanted = cpu.links.take_wanted().unwrap();
+        cpu.links.clear();
+        assert_eq!(Rc::strong_count(&block), 1);
+        // Of no number, and then of another branch's.
+        assert_eq!(cpu.links.mend(wanted, &block), None);
+        for by in [4, 12] {
+            let link = cpu.links.take(by).unwrap();
+            assert!(cpu.links.follow(link).is_none());
+        }
+        assert_eq!(cpu.links.mend(wanted, &block), None);
+        assert!(cpu.links.follow(second).is_none());
+    }
+
     #[test]
     fn numbers_are_used_again() {
         let (mut cpu, near, block) = counter(9);
-        cpu.links.put(near, &block);
+        lead(&mut cpu.links, near, &block);
         cpu.links.release(near);
         let again = cpu.links.take(4095).unwrap();
         assert_eq!((again.number(), again.by()), (near.number(), 4095));

@@ -22,7 +22,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 pub(crate) use jumps::{Jumps, Start};
-pub(crate) use links::{Links, Near};
+pub(crate) use links::{Links, Near, Wanted};
 
 /// What an operation answers when it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

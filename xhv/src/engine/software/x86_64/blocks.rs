@@ -16,14 +16,14 @@ use super::cpu::{Cpu, Cr, RIP};
 use super::decode::Assembler;
 use super::fpu;
 use super::mmu::{Access, Ept};
-use crate::engine::software::dispatch::{Block, Chain, Links, Near, Start, Stop};
+use crate::engine::software::dispatch::{Block, Chain, Links, Near, Start, Stop, Wanted};
 use crate::engine::software::memory::{StaleCode, lines_of};
 use crate::memory::{Memory, PAGE, Permissions};
 
 /// Instructions in a block at most.
 const LONGEST: u8 = 64;
 /// Blocks kept at most; then all are dropped.
-const MOST: usize = 1 << 16;
+const MOST: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 /// Longest x86 instruction in bytes.
 const INSTRUCTION: u64 = 15;
 
@@ -121,24 +121,23 @@ impl Blocks {
         self.block(found)
     }
 
-    /// Finds or makes the block at RIP, where a branch has found `link` cut, and mends that.
+    /// Finds or makes the block at RIP, where a branch has found its link cut, and mends that.
     #[cold]
     #[inline(never)]
     pub(crate) fn find_linked(
         &mut self,
         cpu: &mut Cpu,
-        link: Near,
+        wanted: Wanted,
     ) -> Result<Rc<Block<Cpu>>, Stop> {
         let found = self.find_in(cpu, false)?;
         if let Found::Kept(index) = found
             && let Some(Some(code)) = self.codes.get_mut(index as usize)
             // What reaches into the next page depends on that page's translation as well.
             && cpu.linear_rip() % PAGE + code.len <= PAGE
+            && let Some(link) = cpu.links.mend(wanted, &code.block)
+            && !code.incoming.contains(&link)
         {
-            cpu.links.put(link, &code.block);
-            if !code.incoming.contains(&link) {
-                code.incoming.push(link);
-            }
+            code.incoming.push(link);
         }
         self.block(found)
     }
@@ -464,7 +463,7 @@ impl Blocks {
     /// Drops everything.
     pub(crate) fn clear(&mut self, cpu: &mut Cpu) {
         cpu.jumps.clear();
-        cpu.links = Links::default();
+        cpu.links.clear();
         self.codes.clear();
         self.free.clear();
         self.index.clear();

@@ -76,7 +76,7 @@ impl Cpu {
                 Some(outcome) => outcome,
                 None => {
                     let block = match link {
-                        Some(link) => blocks.find_linked(self, link)?,
+                        Some(wanted) => blocks.find_linked(self, wanted)?,
                         None => blocks.find(self, false)?,
                     };
                     self.gpr[usize::from(RIP)] = self.rip;

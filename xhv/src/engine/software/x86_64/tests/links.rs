@@ -152,3 +152,23 @@ fn a_smaller_code_segment_is_not_flat() {
     assert_eq!((exit.reason, exit.qualification), (0, 13));
     assert_eq!((machine.cpu.rip, machine.cpu.gpr[1]), (0x1006, 9));
 }
+
+#[test]
+fn more_code_than_is_kept() {
+    // Pages full of jumps, each to the next instruction and a block of its own: all blocks are dropped on the way, also while a link is wanted.
+    const PAGES: u64 = 4;
+    let mut machine = Machine::long(32, &[]);
+    let page = [0xeb, 0].repeat(0x1000 / 2);
+    for n in 1..=PAGES {
+        machine.memory.write(0x1000 * n, &page).unwrap();
+    }
+    let end = 0x1000 * (1 + PAGES);
+    machine.memory.write(end, &[0x0f, 0x0b]).unwrap();
+    for _ in 0..3 {
+        machine.cpu.rip = 0x1000;
+        machine.cpu.set_retired(0);
+        expect_ud(machine.run());
+        assert_eq!(machine.cpu.rip, end);
+        assert_eq!(machine.cpu.retired(), PAGES * 0x1000 / 2);
+    }
+}
