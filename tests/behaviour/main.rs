@@ -17,7 +17,6 @@
 //! | `own_debug` | a guest that debugs itself |
 //! | `snapshots` | saving and restoring |
 //! | `apic` | interrupt controllers inside the engine |
-//! | `translations` | what has to be forgotten when page tables change |
 //! | `walk` | the VMM's page walk against the processor's |
 //! | `misuse` | what bad input gets |
 
@@ -52,8 +51,6 @@ mod support;
 mod system;
 #[cfg(test)]
 mod threads;
-#[cfg(test)]
-mod translations;
 #[cfg(test)]
 mod vectoring;
 #[cfg(test)]
