@@ -2,7 +2,7 @@
 //!
 //! Blocks belong to a place in a [`Memory`], so that they outlive changes of the page tables. What leads from a virtual address to a
 //! block, the jump cache (`Cpu::jumps`), is only good for one *generation* of the CPU's translations.
-#![allow(unsafe_code)] // Promises `Chain` that no step changes the jump cache: only `Blocks`, which steps cannot reach, does.
+#![allow(unsafe_code)] // Promises `Chain` that no step changes jump cache or links: only `Blocks`, which steps cannot reach, does.
 
 use core::cell::RefCell;
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 //! A block is a straight run of instructions inside one page, decoded for one [`Mode::decode`](super::mode::Mode). Conditional jumps do not end it: who is
 //! not taken goes on. It is found again as long as its bytes have not been written (see `View::mark_code`). The jump cache
 //! (`Cpu::jumps`) is asked first, with RIP and [`Cpu::code_key`].
-#![allow(unsafe_code)] // Promises `Chain` that no step changes the jump cache: only `Blocks`, which steps cannot reach, does.
+#![allow(unsafe_code)] // Promises `Chain` that no step changes jump cache or links: only `Blocks`, which steps cannot reach, does.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -479,7 +479,7 @@ impl Code {
     }
 }
 
-// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps`.
+// SAFETY: steps get no `Blocks`, which alone changes `Cpu::jumps` and `Cpu::links`.
 unsafe impl Chain for Cpu {
     #[inline(always)]
     fn may_go_on(&mut self) -> bool {
